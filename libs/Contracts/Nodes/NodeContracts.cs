@@ -1,0 +1,44 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RenderTrust.Contracts;
+
+public enum DeviceKind
+{
+    Cpu,
+    Gpu,
+}
+
+/// <summary>What a node says of itself when its stream opens.</summary>
+/// <param name="ScratchBytes">Memory-backed space for opened assets of one attempt.</param>
+/// <param name="Runner"><c>docker</c>, <c>bubblewrap</c>, <c>process</c>, <c>simulate</c>.</param>
+public sealed record NodeCapabilities(
+    DeviceKind DeviceKind,
+    [property: Range(1, 1024)] int Slots,
+    int CpuCount,
+    long MemoryBytes,
+    long ScratchBytes,
+    string Runner,
+    bool EngineRootless,
+    bool LimitsEnforced,
+    string AgentVersion);
+
+/// <summary>Hub to scheduler: <c>POST /internal/node-sessions</c>. Identity facts come from the client certificate.</summary>
+public sealed record OpenNodeSessionRequest(
+    NodeId NodeId, TenantId OwnerTenantId, string Name, string RecipientKeyId, string HubAppId, NodeCapabilities Capabilities);
+
+/// <param name="Epoch">Rises with every session of the node; frames of an older epoch are refused.</param>
+/// <param name="LiveAttempts">Attempts that the table still counts as live on this node; the agent drops all others.</param>
+public sealed record OpenNodeSessionResponse(long Epoch, IReadOnlyList<AttemptId> LiveAttempts);
+
+/// <summary><c>POST /internal/node-sessions/closed</c>; a closed stream is not yet a lost node.</summary>
+public sealed record CloseNodeSessionRequest(NodeId NodeId, long Epoch);
+
+/// <summary><c>POST /internal/node-heartbeats</c>: one batch per hub and interval.</summary>
+public sealed record NodeHeartbeatBatch(string HubAppId, IReadOnlyList<NodeHeartbeat> Heartbeats);
+
+public sealed record NodeHeartbeat(NodeId NodeId, long Epoch, DateTimeOffset SeenAt, double RoundTripMs, int BusySlots);
+
+/// <summary><c>GET /v1/nodes</c>: the caller's own nodes.</summary>
+public sealed record NodeList(IReadOnlyList<NodeListItem> Nodes);
+
+public sealed record NodeListItem(NodeId NodeId, string Name, string Status, NodeCapabilities? Capabilities, int BusySlots, DateTimeOffset? SeenAt, string RecipientKeyId);
