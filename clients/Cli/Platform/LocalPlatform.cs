@@ -1,0 +1,263 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using RenderTrust.Cli.Output;
+
+namespace RenderTrust.Cli.Platform;
+
+/// <summary>How a local platform is to be started.</summary>
+internal sealed record PlatformOptions(
+    string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment);
+
+/// <summary>
+/// The whole control plane as processes of one box: Postgres, Redis, the module registry, and the sidecar host with the services.
+/// Each <c>Start…</c> can be repeated: what already runs is left alone.
+/// </summary>
+internal sealed class LocalPlatform
+{
+    private readonly List<ManagedProcess> processes = [];
+    private readonly PlatformOptions options;
+
+    public LocalPlatform(PlatformPaths paths, PortPlan ports, PlatformOptions options)
+    {
+        Paths = paths;
+        Ports = ports;
+        this.options = options;
+        Postgres = new PostgresCluster(paths, ports["postgres"], options.PostgresConnectionString);
+    }
+
+    public PlatformPaths Paths { get; }
+
+    public PortPlan Ports { get; }
+
+    public PostgresCluster Postgres { get; }
+
+    public string SidecarKind { get; private set; } = "embedded";
+
+    public Uri GatewayUrl => new($"http://127.0.0.1:{Ports["gateway"]}");
+
+    public Uri AgentCardUrl => new(GatewayUrl, "/.well-known/agent-card.json");
+
+    public Uri HubUrl => new($"https://127.0.0.1:{Ports["hub"]}");
+
+    public string RegistryAddress => $"127.0.0.1:{Ports["registry"]}";
+
+    /// <summary>Step 1: the stores that everything else needs.</summary>
+    public async Task StartStoresAsync(CancellationToken cancellationToken)
+    {
+        Paths.CreateFolders();
+        await Postgres.StartAsync(cancellationToken);
+        var redis = Shell.Find("redis-server") ?? throw Missing("redis-server");
+        // Acknowledged means on disk: the broker carries facts about money.
+        Run("redis",
+        [
+            redis, "--port", $"{Ports["redis"]}", "--bind", "127.0.0.1", "--dir", Paths.Redis, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
+        ]);
+        var registry = Shell.Find("docker-registry") ?? throw Missing("docker-registry");
+        var configuration = Path.Combine(Paths.Configuration, "registry.yml");
+        await File.WriteAllTextAsync(
+            configuration,
+            $"version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {Paths.Registry}\nhttp:\n  addr: {RegistryAddress}\n", cancellationToken);
+        Run("registry", [registry, "serve", configuration]);
+        await WaitForPortAsync("redis", Ports["redis"], cancellationToken);
+        await WaitForPortAsync("registry", Ports["registry"], cancellationToken);
+        SaveState();
+    }
+
+    /// <summary>Step 2: the sidecar host, which starts the services and serves each its Dapr endpoints.</summary>
+    public async Task StartServicesAsync(CancellationToken cancellationToken)
+    {
+        SidecarKind = ChooseSidecar();
+        var common = new Dictionary<string, string>
+        {
+            ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
+            ["RENDERTRUST_REDIS"] = $"127.0.0.1:{Ports["redis"]}",
+            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.AdminOnDatabase + ";Search Path=dapr",
+            ["DOTNET_gcServer"] = "0",
+            ["DOTNET_TieredPGO"] = "1",
+            ["Logging__LogLevel__Default"] = "Information",
+        };
+        var file = SidecarConfiguration.Write(Paths, Ports, common, app => AppEnvironment(app));
+        File.Delete(Paths.SidecarStatusFile);
+        Run("sidecar",
+            [
+                "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
+                "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile,
+            ],
+            common);
+        SaveState();
+        await WaitForHealthAsync(cancellationToken);
+    }
+
+    /// <summary>Starts one edge node that is already enrolled in <paramref name="stateFolder"/>.</summary>
+    public void StartNode(int index, string stateFolder, string runner, int slots)
+    {
+        Run($"node-{index}",
+            [
+                "dotnet", AgentProgram, "run", "--state", stateFolder, "--hub", HubUrl.ToString().TrimEnd('/'), "--runner", runner, "--slots", $"{slots}",
+            ],
+            new Dictionary<string, string> { ["RENDERTRUST_ENVIRONMENT"] = options.Environment });
+        SaveState();
+    }
+
+    public string AgentProgram => Path.Combine(Paths.RepositoryRoot, "edge/Agent/bin/Release/net10.0/RenderTrust.Agent.dll");
+
+    /// <summary>Stops everything in the order that loses nothing: nodes, services, broker, database.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await StopAsync(Paths, processes, Postgres, cancellationToken);
+        processes.Clear();
+    }
+
+    public static async Task StopAsync(PlatformPaths paths, IReadOnlyList<ManagedProcess> running, PostgresCluster postgres, CancellationToken cancellationToken)
+    {
+        foreach (var group in running.GroupBy(process => StopOrder(process.Name)).OrderBy(group => group.Key))
+        {
+            await Task.WhenAll(group.Select(process => process.StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
+        }
+
+        await postgres.StopAsync(cancellationToken);
+        PlatformState.Delete(paths);
+    }
+
+    /// <summary>Waits until the gateway answers with its agent card, or says which service is not well and where its log is.</summary>
+    private async Task WaitForHealthAsync(CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(2) };
+        var watch = Stopwatch.StartNew();
+        var last = "no answer yet";
+        while (watch.Elapsed < TimeSpan.FromSeconds(90))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var host = processes.Last(process => process.Name == "sidecar");
+            if (!host.IsRunning)
+            {
+                throw new CliException($"The sidecar host ended while starting:\n{ManagedProcess.Tail(host.LogPath)}", host.LogPath);
+            }
+
+            try
+            {
+                using var card = await http.GetAsync(AgentCardUrl, cancellationToken);
+                last = $"HTTP {(int)card.StatusCode}";
+                if (card.StatusCode == HttpStatusCode.OK && ServicesNotReady(Paths).Count == 0)
+                {
+                    return;
+                }
+            }
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
+            {
+                last = exception.Message;
+            }
+
+            await Task.Delay(100, cancellationToken);
+        }
+
+        var missing = ServicesNotReady(Paths);
+        var suspect = missing.Count > 0 ? missing[0] : "gateway";
+        throw new CliException(
+            $"The services were not ready after 90 s (waiting for: {(missing.Count > 0 ? string.Join(", ", missing) : "gateway")}; agent card: {last}). Last lines of {suspect}:\n{ManagedProcess.Tail(Paths.Log(suspect))}",
+            Paths.Log(suspect));
+    }
+
+    /// <summary>App ids that the sidecar host does not report healthy.</summary>
+    public static IReadOnlyList<string> ServicesNotReady(PlatformPaths paths) =>
+        [.. ReadServices(paths).Where(service => service.Health != "healthy").Select(service => service.AppId)];
+
+    public static IReadOnlyList<ServiceStatus> ReadServices(PlatformPaths paths)
+    {
+        if (!File.Exists(paths.SidecarStatusFile))
+        {
+            return [new ServiceStatus("sidecar", 0, "starting", "")];
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(paths.SidecarStatusFile));
+            return
+            [
+                .. document.RootElement.GetProperty("apps").EnumerateArray().Select(app => new ServiceStatus(
+                    app.GetProperty("appId").GetString()!,
+                    app.TryGetProperty("pid", out var pid) && pid.ValueKind == JsonValueKind.Number ? pid.GetInt32() : 0,
+                    app.GetProperty("health").GetString()!,
+                    app.TryGetProperty("logPath", out var log) ? log.GetString() ?? "" : "")),
+            ];
+        }
+        catch (JsonException)
+        {
+            // The file is being replaced at this moment; the next look reads it whole.
+            return [new ServiceStatus("sidecar", 0, "starting", "")];
+        }
+    }
+
+    private static int StopOrder(string name) => name switch
+    {
+        _ when name.StartsWith("node-", StringComparison.Ordinal) => 0,
+        "sidecar" => 1,
+        _ => 2,
+    };
+
+    private static CliException Missing(string program) => new($"{program} is not installed. Run ./rendertrust setup to install what is missing.");
+
+    private static async Task WaitForPortAsync(string name, int port, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < TimeSpan.FromSeconds(20))
+        {
+            try
+            {
+                using var client = new TcpClient();
+                await client.ConnectAsync(IPAddress.Loopback, port, cancellationToken);
+                return;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(50, cancellationToken);
+            }
+        }
+
+        throw new CliException($"{name} did not listen on 127.0.0.1:{port} within 20 s.");
+    }
+
+    private string ChooseSidecar()
+    {
+        var real = Shell.Find("daprd") is not null && Shell.Find("placement") is not null;
+        if (options.Sidecar == "daprd")
+        {
+            throw new CliException(real
+                ? "--sidecar daprd is not wired into 'up' yet: run 'dapr run -f dapr.yaml' with the environment that docs/operators.md lists."
+                : "--sidecar daprd needs daprd and placement on the PATH. Use --sidecar embedded.", exitCode: 2);
+        }
+
+        return "embedded";
+    }
+
+    private Dictionary<string, string> AppEnvironment(string app)
+    {
+        var environment = new Dictionary<string, string> { ["ConnectionStrings__Postgres"] = Postgres.ConnectionStringFor(app) };
+        if (app == "identity")
+        {
+            environment["Identity__KeyDirectory"] = Path.Combine(Paths.Keys, "identity");
+            environment["Identity__HubUrl"] = HubUrl.ToString().TrimEnd('/');
+        }
+
+        if (app == "gateway")
+        {
+            environment["Gateway__PublicUrl"] = GatewayUrl.ToString().TrimEnd('/');
+            environment["Gateway__Blobs__Directory"] = Paths.Blobs;
+            environment["Gateway__Hub__Port"] = $"{Ports["hub"]}";
+            environment["Gateway__Hub__KeyDirectory"] = Path.Combine(Paths.Keys, "hub");
+        }
+
+        return environment;
+    }
+
+    private void Run(string name, IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment = null) =>
+        processes.Add(ManagedProcess.Start(name, command, Paths.Log(name), Paths.RepositoryRoot, environment));
+
+    private void SaveState() =>
+        new PlatformState(Paths.Instance, TimeProvider.System.GetUtcNow(), SidecarKind, Ports.All, [.. processes], options.PostgresConnectionString is null ? null : "given").Write(Paths);
+}
+
+/// <summary>One service as the sidecar host sees it.</summary>
+internal sealed record ServiceStatus(string AppId, int Pid, string Health, string LogPath);

@@ -1,0 +1,75 @@
+using System.Globalization;
+using RenderTrust.Cli.Output;
+using YamlDotNet.RepresentationModel;
+
+namespace RenderTrust.Cli.Platform;
+
+/// <summary>Writes the run's copy of <c>dapr.yaml</c>: the repository's file with this box's ports, paths and environment. Mode 0600, since connection strings are in it.</summary>
+internal static class SidecarConfiguration
+{
+    public static string Write(PlatformPaths paths, PortPlan ports, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
+    {
+        var source = Path.Combine(paths.RepositoryRoot, "dapr.yaml");
+        var stream = new YamlStream();
+        try
+        {
+            using var reader = new StreamReader(source);
+            stream.Load(reader);
+        }
+        catch (Exception exception) when (exception is YamlDotNet.Core.YamlException or IOException)
+        {
+            throw new CliException($"{source} could not be read: {exception.Message}", exitCode: 2);
+        }
+
+        var root = (YamlMappingNode)stream.Documents[0].RootNode;
+        if (!root.Children.TryGetValue("common", out var found) || found is not YamlMappingNode shared)
+        {
+            shared = new YamlMappingNode();
+            root.Children["common"] = shared;
+        }
+
+        shared.Children["resourcesPaths"] = new YamlSequenceNode(new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components")));
+        AddEnvironment(shared, common);
+        foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
+        {
+            var id = ((YamlScalarNode)app.Children["appID"]).Value!;
+            app.Children["appPort"] = Number(ports[$"{id}.app"]);
+            app.Children["daprHTTPPort"] = Number(ports[$"{id}.http"]);
+            app.Children["daprGRPCPort"] = Number(ports[$"{id}.grpc"]);
+            var folder = ((YamlScalarNode)app.Children["appDirPath"]).Value!;
+            app.Children["appDirPath"] = new YamlScalarNode(Path.GetFullPath(Path.Combine(paths.RepositoryRoot, folder)));
+            AddEnvironment(app, perApp(id));
+        }
+
+        var target = Path.Combine(paths.Configuration, "dapr.yaml");
+        var fresh = target + ".new";
+        using (var writer = new StreamWriter(new FileStream(fresh, new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        })))
+        {
+            stream.Save(writer, assignAnchors: false);
+        }
+
+        File.Move(fresh, target, overwrite: true);
+        return target;
+    }
+
+    private static YamlScalarNode Number(int value) => new(value.ToString(CultureInfo.InvariantCulture));
+
+    private static void AddEnvironment(YamlMappingNode node, IReadOnlyDictionary<string, string> values)
+    {
+        if (!node.Children.TryGetValue("env", out var found) || found is not YamlMappingNode environment)
+        {
+            environment = new YamlMappingNode();
+            node.Children["env"] = environment;
+        }
+
+        foreach (var (key, value) in values)
+        {
+            environment.Children[key] = new YamlScalarNode(value) { Style = YamlDotNet.Core.ScalarStyle.DoubleQuoted };
+        }
+    }
+}
