@@ -66,7 +66,7 @@ public static class Inbox
     }
 }
 
-/// <summary>Publishes the outbox of this process's schema. One replica at a time works on it; the row lock decides.</summary>
+/// <summary>Publishes the outbox of this process's schema. One replica at a time works on it; an advisory lock decides.</summary>
 public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbox outbox, OutboxPublish publish, TimeProvider time, ILogger<PublishOutboxLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(2);
@@ -112,10 +112,31 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
     private async Task<int> PublishBatchAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+
+        // A session lock and no transaction while the broker is asked: an open transaction id would hold back every reader
+        // that waits for older transactions to end, the tail of job events first of all.
+        await using (var take = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('outbox:' || current_schema(), 0))", connection))
+        {
+            await take.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        try
+        {
+            return await PublishLockedBatchAsync(connection, cancellationToken);
+        }
+        finally
+        {
+            // Not the caller's token: a lock left on a pooled connection would stop the other replicas.
+            await using var give = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('outbox:' || current_schema(), 0))", connection);
+            await give.ExecuteNonQueryAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task<int> PublishLockedBatchAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
         var batch = new List<(long Position, Guid Id, string Component, string Topic, string Payload)>();
         await using (var select = new NpgsqlCommand(
-            "SELECT position, message_id, component, topic, payload::text FROM outbox ORDER BY position LIMIT 100 FOR UPDATE", connection, transaction))
+            "SELECT position, message_id, component, topic, payload::text FROM outbox ORDER BY position LIMIT 100", connection))
         await using (var reader = await select.ExecuteReaderAsync(cancellationToken))
         {
             while (await reader.ReadAsync(cancellationToken))
@@ -134,7 +155,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
             await publish(component, topic, id, payload, cancellationToken);
         }
 
-        await using (var delete = new NpgsqlCommand("DELETE FROM outbox WHERE position = ANY($1)", connection, transaction)
+        await using (var delete = new NpgsqlCommand("DELETE FROM outbox WHERE position = ANY($1)", connection)
         {
             Parameters = { new() { Value = batch.Select(row => row.Position).ToArray() } },
         })
@@ -142,7 +163,6 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
             await delete.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        await transaction.CommitAsync(cancellationToken);
         return batch.Count;
     }
 

@@ -23,8 +23,10 @@ public sealed record NodeCapabilities(
     string AgentVersion);
 
 /// <summary>Hub to scheduler: <c>POST /internal/node-sessions</c>. Identity facts come from the client certificate.</summary>
+/// <param name="RunningAttempts">From the node's hello: what it runs or still has to report. Absent = unknown; attempts missing from it are settled.</param>
 public sealed record OpenNodeSessionRequest(
-    NodeId NodeId, TenantId OwnerTenantId, string Name, string RecipientKeyId, string HubAppId, NodeCapabilities Capabilities);
+    NodeId NodeId, TenantId OwnerTenantId, string Name, string RecipientKeyId, string HubAppId, NodeCapabilities Capabilities,
+    IReadOnlyList<AttemptId>? RunningAttempts = null);
 
 /// <param name="Epoch">Rises with every session of the node; frames of an older epoch are refused.</param>
 /// <param name="LiveAttempts">Attempts that the table still counts as live on this node; the agent drops all others.</param>
