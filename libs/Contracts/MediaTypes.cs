@@ -21,6 +21,12 @@ public static class WellKnown
 
     /// <summary>Issuer and audience of access tokens.</summary>
     public const string TokenIssuer = "rendertrust";
+
+    /// <summary>
+    /// SAN URI of the certificate that signs key statements. The same CA certifies nodes and servers, and none of those may vouch for
+    /// keys: clients refuse a statement whose certificate lacks this URI.
+    /// </summary>
+    public const string StatementSignerUri = "urn:rendertrust:key-statements";
 }
 
 /// <summary>Pub/sub topics, and the Dapr components that carry them.</summary>

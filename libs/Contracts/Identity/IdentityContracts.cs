@@ -44,7 +44,7 @@ public sealed record EnrolNodeRequest([property: Required] string Token, [proper
 /// <param name="CertificatePem">Subject CN = node id; SAN URIs <c>urn:rendertrust:node:{id}</c>, <c>urn:rendertrust:tenant:{id}</c>, <c>urn:rendertrust:key:{keyId}</c> and <c>urn:rendertrust:name:{percent-encoded}</c>.</param>
 public sealed record EnrolNodeResponse(NodeId NodeId, string Name, string CertificatePem, string CaCertificatePem, string HubUrl, string KeyStatement);
 
-/// <summary><c>GET /v1/identity/key-statements?kind=node</c>: compact JWS each, header x5c = statement certificate under the platform CA.</summary>
+/// <summary><c>GET /v1/identity/key-statements?kind=node</c>: compact JWS each, header x5c = statement certificate under the platform CA, with the SAN URI <see cref="WellKnown.StatementSignerUri"/>.</summary>
 public sealed record KeyStatementList(IReadOnlyList<string> Statements);
 
 /// <summary>Payload of a key statement.</summary>
