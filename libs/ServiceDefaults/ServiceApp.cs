@@ -1,0 +1,40 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Configuration;
+
+namespace RenderTrust.ServiceDefaults;
+
+/// <summary>What this process is on the platform: its Dapr app id, the port its sidecar calls it on, and the token that proves such a call.</summary>
+/// <param name="AppPort">0 when the port is left to Kestrel (tests, or <c>Urls</c>).</param>
+/// <param name="ApiToken">APP_API_TOKEN; null only in Development.</param>
+public sealed record ServiceApp(string AppId, int AppPort, string? ApiToken, bool IsDevelopment)
+{
+    public static ServiceApp Read(string appId, IConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        var development = string.Equals(configuration["RENDERTRUST_ENVIRONMENT"], "Development", StringComparison.OrdinalIgnoreCase);
+        var portText = configuration["APP_PORT"];
+        var port = 0;
+        if (!string.IsNullOrEmpty(portText) && (!int.TryParse(portText, out port) || port is < 0 or > 65_535))
+        {
+            throw new InvalidOperationException($"APP_PORT is '{portText}', which is no port. Set it to a number from 1 to 65535; the sidecar sets it by itself.");
+        }
+
+        var token = configuration["APP_API_TOKEN"];
+        if (string.IsNullOrEmpty(token))
+        {
+            // Without the token anyone who reaches the port could speak for any app: only a developer's own machine may do without.
+            token = development
+                ? null
+                : throw new InvalidOperationException(
+                    $"APP_API_TOKEN is not set, so {appId} could not tell its sidecar from a stranger. Set it to the same secret for the app and its sidecar, or set RENDERTRUST_ENVIRONMENT=Development on a developer's machine.");
+        }
+
+        return new ServiceApp(appId, port, token, development);
+    }
+
+    /// <summary>Compares in a time that does not depend on where the first difference is.</summary>
+    public bool IsApiToken(string? given) =>
+        ApiToken is not null && given is not null
+        && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), SHA256.HashData(Encoding.UTF8.GetBytes(ApiToken)));
+}
