@@ -19,13 +19,26 @@ internal sealed class LocalPlatform
     private readonly List<ManagedProcess> processes = [];
     private readonly PlatformOptions options;
 
-    public LocalPlatform(PlatformPaths paths, PortPlan ports, PlatformOptions options)
+    private LocalPlatform(PlatformPaths paths, PortPlan ports, PlatformOptions options, IEnumerable<ManagedProcess> running)
     {
         Paths = paths;
         Ports = ports;
         this.options = options;
+        processes.AddRange(running);
         Postgres = new PostgresCluster(paths, ports["postgres"], options.PostgresConnectionString);
     }
+
+    /// <summary>A platform on these paths: what an earlier start left running is kept with its ports, whatever died is started again.</summary>
+    public static LocalPlatform Open(PlatformPaths paths, PlatformOptions options)
+    {
+        var earlier = PlatformState.Read(paths);
+        var running = earlier?.Processes.Where(process => process.IsRunning).ToList() ?? [];
+        return earlier is not null && running.Count > 0
+            ? new LocalPlatform(paths, PortPlan.From(earlier.Ports), options, running)
+            : new LocalPlatform(paths, PortPlan.Create(options.Ports, options.PortOverrides), options, []);
+    }
+
+    public IReadOnlyList<ManagedProcess> Processes => processes;
 
     public PlatformPaths Paths { get; }
 
@@ -79,7 +92,11 @@ internal sealed class LocalPlatform
             ["Logging__LogLevel__Default"] = "Information",
         };
         var file = SidecarConfiguration.Write(Paths, Ports, common, app => AppEnvironment(app));
-        File.Delete(Paths.SidecarStatusFile);
+        if (!processes.Any(process => process.Name == "sidecar" && process.IsRunning))
+        {
+            File.Delete(Paths.SidecarStatusFile);
+        }
+
         Run("sidecar",
             [
                 "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
@@ -252,8 +269,16 @@ internal sealed class LocalPlatform
         return environment;
     }
 
-    private void Run(string name, IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment = null) =>
+    private void Run(string name, IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        if (processes.Any(process => process.Name == name && process.IsRunning))
+        {
+            return;
+        }
+
+        processes.RemoveAll(process => process.Name == name);
         processes.Add(ManagedProcess.Start(name, command, Paths.Log(name), Paths.RepositoryRoot, environment));
+    }
 
     private void SaveState() =>
         new PlatformState(Paths.Instance, TimeProvider.System.GetUtcNow(), SidecarKind, Ports.All, [.. processes], options.PostgresConnectionString is null ? null : "given").Write(Paths);

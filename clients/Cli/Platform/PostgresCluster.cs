@@ -66,6 +66,11 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
             return;
         }
 
+        if (!await IsRunningAsync(programs, cancellationToken))
+        {
+            return;
+        }
+
         await Shell.RunAsync([.. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "-m", "fast", "-w", "stop"], cancellationToken, paths.Log("setup"));
     }
 
@@ -114,12 +119,31 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
             await Shell.RunAsync(["chown", "postgres", log], cancellationToken);
         }
 
+        if (await IsRunningAsync(programs, cancellationToken))
+        {
+            return;
+        }
+
         await Shell.RunAsync(
             [
                 .. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "-w", "-t", "60", "-l", log,
                 "-o", $"-p {port} -h 127.0.0.1 -k {paths.Postgres} -c max_connections=300 -c shared_buffers=256MB -c log_min_duration_statement=500", "start",
             ],
             cancellationToken, paths.Log("setup"));
+    }
+
+    /// <summary>Asks pg_ctl, which also sees through a pid file that a killed server left behind.</summary>
+    private async Task<bool> IsRunningAsync(string programs, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Shell.RunAsync([.. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "status"], cancellationToken);
+            return true;
+        }
+        catch (CliException)
+        {
+            return false;
+        }
     }
 
     private async Task LayOutAsync(CancellationToken cancellationToken)

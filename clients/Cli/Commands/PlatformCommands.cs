@@ -1,0 +1,176 @@
+using System.CommandLine;
+using RenderTrust.Cli.Output;
+using RenderTrust.Cli.Platform;
+using Spectre.Console;
+
+namespace RenderTrust.Cli.Commands;
+
+/// <summary><c>up</c>, <c>down</c>, <c>status</c>: a whole platform on this machine.</summary>
+internal static class PlatformCommands
+{
+    private static readonly Option<string> Ports = new("--ports") { Description = "'fixed' takes the default ports, 'auto' free ones.", DefaultValueFactory = _ => "fixed" };
+    private static readonly Option<string[]> Port = new("--port") { Description = "Moves one port: NAME=NUMBER, for example gateway=9090. May be repeated.", AllowMultipleArgumentsPerToken = false };
+    private static readonly Option<string> Sidecar = new("--sidecar") { Description = "auto, embedded or daprd.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<string?> Postgres = new("--postgres") { Description = "Connection string of a superuser; without it a private cluster is made." };
+    private static readonly Option<int> Nodes = new("--nodes") { Description = "Edge nodes to start on this machine.", DefaultValueFactory = _ => 1 };
+    private static readonly Option<int> Slots = new("--slots") { Description = "Units that one node runs at the same time.", DefaultValueFactory = _ => 2 };
+    private static readonly Option<string> Runner = new("--runner") { Description = "auto, docker, bubblewrap, process (Development only) or simulate.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<bool> Detach = new("--detach") { Description = "Return when everything is ready; 'down' stops it." };
+    private static readonly Option<bool> Json = new("--json") { Description = "Answer as JSON on standard output." };
+
+    public static Command Up(CliContext context)
+    {
+        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Detach, Json };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(Json))
+            {
+                context.QuietForJson();
+            }
+
+            var options = new PlatformOptions(parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development");
+            var nodes = parsed.GetValue(Nodes);
+            if (nodes is < 0 or > 64)
+            {
+                throw new CliException($"--nodes is {nodes}. One machine takes 0 to 64.", exitCode: 2);
+            }
+
+            var platform = LocalPlatform.Open(context.Platform, options);
+            await context.Console.Status().StartAsync("Starting", async status =>
+            {
+                await StartAsync(context, platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
+            });
+            var report = StatusReport.Read(context.Platform)!;
+            Show(context, report, parsed.GetValue(Json));
+            if (parsed.GetValue(Detach))
+            {
+                context.Console.MarkupLine("Running in the background. [grey]./rendertrust down[/] stops it.");
+                return 0;
+            }
+
+            context.Console.MarkupLine("Press [bold]Ctrl+C[/] to stop.");
+            await KeepRunningAsync(context, platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, cancellationToken);
+            // Not the command's token: it has just been cancelled, and stopping is what it asked for.
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            await platform.StopAsync(patience.Token);
+            context.Console.MarkupLine("Stopped.");
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Down(CliContext context)
+    {
+        var command = new Command("down", "Stop the platform that 'up' started. Data stays; --delete-data removes it.") { DeleteData };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var state = PlatformState.Read(context.Platform);
+            if (state is null)
+            {
+                context.Console.MarkupLine("Nothing is running.");
+            }
+            else
+            {
+                var postgres = new PostgresCluster(context.Platform, state.Ports["postgres"], state.ExternalPostgres);
+                await context.Console.Status().StartAsync("Stopping", _ => LocalPlatform.StopAsync(context.Platform, state.Processes, postgres, cancellationToken));
+                context.Console.MarkupLine("Stopped.");
+            }
+
+            if (parsed.GetValue(DeleteData) && Directory.Exists(context.Platform.Root))
+            {
+                Directory.Delete(context.Platform.Root, recursive: true);
+                context.Console.MarkupLineInterpolated($"Deleted {context.Platform.Root}.");
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    public static Command Status(CliContext context)
+    {
+        var command = new Command("status", "What runs, on which addresses, how well, and where its logs are.") { Json };
+        command.SetAction(parsed =>
+        {
+            var report = StatusReport.Read(context.Platform) ?? new StatusReport(false, "none", new Dictionary<string, string>(), [], new Dictionary<string, string>());
+            Show(context, report, parsed.GetValue(Json));
+            return report.Ok ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static readonly Option<bool> DeleteData = new("--delete-data") { Description = "Also delete the database, blobs and keys of this platform." };
+
+    private static async Task StartAsync(CliContext context, LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
+    {
+        progress("Starting Postgres, Redis and the module registry");
+        await platform.StartStoresAsync(cancellationToken);
+        progress("Starting the services behind their sidecars");
+        await platform.StartServicesAsync(cancellationToken);
+        var fleet = new LocalFleet(context, platform);
+        progress("Publishing the povray module");
+        await fleet.PublishPovrayAsync(cancellationToken);
+        for (var index = 1; index <= nodes; index++)
+        {
+            progress($"Enrolling and starting node {index} of {nodes}");
+            await fleet.StartNodeAsync(index, runner, slots, cancellationToken);
+        }
+
+        await fleet.WaitForNodesAsync(nodes, cancellationToken);
+    }
+
+    /// <summary>Looks every second and starts again what has died, until Ctrl+C.</summary>
+    private static async Task KeepRunningAsync(CliContext context, LocalPlatform platform, int nodes, int slots, string runner, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+                if (platform.Processes.FirstOrDefault(process => !process.IsRunning) is { } dead)
+                {
+                    context.Console.MarkupLineInterpolated($"[yellow]{dead.Name} ended; starting it again[/] [grey](log: {dead.LogPath})[/]");
+                    await StartAsync(context, platform, nodes, slots, runner, _ => { }, cancellationToken);
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (CliException exception)
+            {
+                context.Report(exception);
+            }
+        }
+    }
+
+    private static void Show(CliContext context, StatusReport report, bool json)
+    {
+        if (json)
+        {
+            CliContext.WriteJson(report);
+            return;
+        }
+
+        if (report.Services.Count == 0)
+        {
+            context.Console.MarkupLine("Nothing is running. Start it with [bold]./rendertrust up[/].");
+            return;
+        }
+
+        var urls = new Table().RoundedBorder().AddColumn("name").AddColumn("address");
+        foreach (var (name, url) in report.Urls)
+        {
+            urls.AddRow(name, Markup.Escape(url));
+        }
+
+        var services = new Table().RoundedBorder().AddColumn("part").AddColumn("health").AddColumn("pid").AddColumn("log");
+        foreach (var service in report.Services)
+        {
+            services.AddRow(service.Name, service.Health is "healthy" or "running" ? $"[green]{service.Health}[/]" : $"[red]{service.Health}[/]", service.Pid == 0 ? "" : $"{service.Pid}", Markup.Escape(service.Log));
+        }
+
+        context.Console.Write(urls);
+        context.Console.Write(services);
+    }
+}
