@@ -1,0 +1,13 @@
+using RenderTrust.Agent.Running;
+
+namespace RenderTrust.Agent.Tests.Running;
+
+public sealed class BubblewrapRunnerTests(TestModules modules) : SandboxContract(modules)
+{
+    private protected override async Task<IUnitRunner> CreateRunnerAsync()
+    {
+        var whyNot = await BubblewrapRunner.WhyNotAsync(Token) ?? await Modules.MakeAsync(Token);
+        Assert.SkipWhen(whyNot is not null, whyNot ?? "");
+        return new BubblewrapRunner(Node, StateFolder, Images(), TimeProvider.System);
+    }
+}
