@@ -44,7 +44,8 @@ internal sealed class InternalRequirementHandler(ServiceApp app) : Authorization
             return Task.CompletedTask;
         }
 
-        var refusal = Refusal(http);
+        // No route was found: there is nothing to protect, and the answer is an honest 404.
+        var refusal = http.GetEndpoint() is null ? null : Refusal(http);
         if (refusal is null)
         {
             context.Succeed(requirement);

@@ -1,10 +1,11 @@
+using System.Reflection;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Logging;
-using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults;
 
@@ -19,7 +20,8 @@ internal sealed partial class ProblemExceptionHandler(IProblemDetailsService pro
             return true;
         }
 
-        var problem = Describe(exception);
+        var bodyType = httpContext.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+        var problem = Describe(exception, bodyType);
         if (problem.Status >= 500)
         {
             LogFailed(logger, exception, httpContext.Request.Method, httpContext.Request.Path, problem.Status!.Value);
@@ -38,13 +40,13 @@ internal sealed partial class ProblemExceptionHandler(IProblemDetailsService pro
         return await problems.TryWriteAsync(new ProblemDetailsContext { HttpContext = httpContext, ProblemDetails = problem });
     }
 
-    internal static ProblemDetails Describe(Exception exception) => exception switch
+    internal static ProblemDetails Describe(Exception exception, Type? bodyType) => exception switch
     {
         BadHttpRequestException { InnerException: JsonException json } bad => new ProblemDetails
         {
             Status = bad.StatusCode,
             Title = "The body cannot be read.",
-            Detail = DescribeJson(json),
+            Detail = DescribeJson(json, bodyType),
         },
         BadHttpRequestException bad => new ProblemDetails { Status = bad.StatusCode, Title = "The request cannot be read.", Detail = ShortTypeNames().Replace(bad.Message, "") },
         AppUnavailableException or IdentityUnavailableException => new ProblemDetails
@@ -73,7 +75,7 @@ internal sealed partial class ProblemExceptionHandler(IProblemDetailsService pro
         },
     };
 
-    private static string DescribeJson(JsonException exception)
+    private static string DescribeJson(JsonException exception, Type? bodyType)
     {
         var text = exception.Message;
         var end = text.IndexOf(" Path: ", StringComparison.Ordinal);
@@ -84,15 +86,30 @@ internal sealed partial class ProblemExceptionHandler(IProblemDetailsService pro
 
         var place = string.IsNullOrEmpty(exception.Path) ? "" : $"At {exception.Path}: ";
         var line = exception.LineNumber is { } number ? $" (line {number + 1}, byte {exception.BytePositionInLine + 1})" : "";
-        var known = ContractType().Match(text) is { Success: true } match
-            && typeof(WireJson).Assembly.GetType(match.Value) is { IsEnum: true } type
-                ? $" Known are: {string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName))}."
-                : "";
+        var known = TypeAt(bodyType, exception.Path) is { IsEnum: true } type
+            ? $" Known are: {string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName))}."
+            : "";
         return place + ShortTypeNames().Replace(text, "") + line + known;
     }
 
-    [GeneratedRegex(@"RenderTrust\.Contracts\.\w+")]
-    private static partial Regex ContractType();
+    /// <summary>The type of the member that a JSON path such as <c>$.runtime.deviceKind</c> names; the serializer itself only tells the outermost one.</summary>
+    private static Type? TypeAt(Type? type, string? path)
+    {
+        foreach (var step in (path ?? "").Split('.').Skip(1))
+        {
+            var bracket = step.IndexOf('[', StringComparison.Ordinal);
+            var name = bracket < 0 ? step : step[..bracket];
+            type = type?.GetProperty(name, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase)?.PropertyType;
+            if (bracket >= 0)
+            {
+                type = type?.GetElementType() ?? type?.GetGenericArguments().FirstOrDefault();
+            }
+
+            type = type is null ? null : Nullable.GetUnderlyingType(type) ?? type;
+        }
+
+        return type;
+    }
 
     [GeneratedRegex(@"(RenderTrust|System)(\.\w+)*\.(?=\w)")]
     private static partial Regex ShortTypeNames();
