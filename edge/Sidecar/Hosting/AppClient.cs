@@ -1,0 +1,51 @@
+using RenderTrust.Sidecar.PubSub;
+
+namespace RenderTrust.Sidecar.Hosting;
+
+/// <summary>The sidecar's tokens: one that callers show to us, one that we show to the apps.</summary>
+internal sealed record SidecarTokens(string? DaprApiToken, string AppApiToken);
+
+/// <summary>Calls to the apps. One pooled handler for everything: nothing is followed, decoded or remembered.</summary>
+internal sealed class AppClient(SidecarTokens tokens) : IDisposable
+{
+    private readonly HttpMessageInvoker invoker = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        AutomaticDecompression = System.Net.DecompressionMethods.None,
+        UseCookies = false,
+        UseProxy = false,
+        ActivityHeadersPropagator = null,
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
+        // Header bytes pass through unjudged, as Kestrel read them.
+        RequestHeaderEncodingSelector = static (_, _) => System.Text.Encoding.UTF8,
+        ResponseHeaderEncodingSelector = static (_, _) => System.Text.Encoding.UTF8,
+    });
+
+    public SidecarTokens Tokens => tokens;
+
+    public HttpRequestMessage NewRequest(HostedApp app, HttpMethod method, string pathAndQuery)
+    {
+        var request = new HttpRequestMessage(method, RawUri(app.Address, pathAndQuery));
+        request.Headers.TryAddWithoutValidation("dapr-api-token", tokens.AppApiToken);
+        return request;
+    }
+
+    /// <summary>The path as the caller wrote it: %2F must not turn into a slash on the way.</summary>
+    public static Uri RawUri(string address, string pathAndQuery) =>
+        new(address + pathAndQuery, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+
+    public static void AddTrace(HttpRequestMessage request, string? traceParent, string? traceState)
+    {
+        request.Headers.TryAddWithoutValidation("traceparent", string.IsNullOrEmpty(traceParent) ? CloudEvent.NewTraceParent() : traceParent);
+        if (!string.IsNullOrEmpty(traceState))
+        {
+            request.Headers.TryAddWithoutValidation("tracestate", traceState);
+        }
+    }
+
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        invoker.SendAsync(request, cancellationToken);
+
+    public void Dispose() => invoker.Dispose();
+}

@@ -1,0 +1,367 @@
+using Npgsql;
+using RenderTrust.Sidecar.Bindings;
+using RenderTrust.Sidecar.Configuration;
+using RenderTrust.Sidecar.PubSub;
+using RenderTrust.Sidecar.Secrets;
+using RenderTrust.Sidecar.State;
+using StackExchange.Redis;
+
+namespace RenderTrust.Sidecar.Hosting;
+
+/// <summary>
+/// Turns definitions into running components. Databases, buses and in-memory stores are shared between the apps of the
+/// host; what depends on the app (prefixes, consumer ids, scopes) is made for each.
+/// </summary>
+internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory loggers) : IAsyncDisposable
+{
+    private readonly Dictionary<string, IStateStore> stores = [];
+    private readonly Dictionary<string, InMemoryBus> buses = [];
+    private readonly List<IAsyncDisposable> owned = [];
+    private readonly ILogger logger = loggers.CreateLogger<ComponentFactory>();
+
+    public async Task<AppComponents> CreateAsync(AppDefinition app, Resources resources, CancellationToken cancellationToken)
+    {
+        var visible = resources.Components.Where(component => component.IsVisibleTo(app.AppId)).ToList();
+        var secretStores = new Dictionary<string, ISecretStore>();
+        var stateStores = new Dictionary<string, StateComponent>();
+        var pubSubs = new Dictionary<string, PubSubComponent>();
+        var crons = new List<CronBinding>();
+
+        // Secret stores first: the others may take their settings from them.
+        foreach (var definition in visible.OrderBy(component => component.Type.StartsWith("secretstores.", StringComparison.Ordinal) ? 0 : 1))
+        {
+            try
+            {
+                var settings = new ComponentSettings(definition, app, secretStores);
+                switch (definition.Type)
+                {
+                    case "secretstores.local.env":
+                        secretStores[definition.Name] = new EnvironmentSecretStore(settings.Text("prefix") ?? "", app.Environment);
+                        break;
+                    case "secretstores.local.file":
+                        secretStores[definition.Name] = ReadSecretFile(settings, app);
+                        break;
+                    case "state.in-memory":
+                        stateStores[definition.Name] = Wrap(definition, settings, app, Shared($"in-memory|{definition.File}|{definition.Name}", () => new InMemoryStateStore(time)));
+                        break;
+                    case "state.postgresql" or "state.postgres":
+                        stateStores[definition.Name] = Wrap(definition, settings, app, await OpenPostgresAsync(definition, settings, cancellationToken));
+                        break;
+                    case "pubsub.in-memory":
+                        pubSubs[definition.Name] = Wrap(definition, settings, app, OpenInMemoryBus(definition));
+                        break;
+                    case "pubsub.redis":
+                        pubSubs[definition.Name] = Wrap(definition, settings, app, await OpenRedisAsync(settings, app));
+                        break;
+                    case "bindings.cron":
+                        crons.Add(ReadCron(definition, settings));
+                        break;
+                    default:
+                        throw new ConfigurationException(definition.File, definition.TypeLine, "spec.type", "is not served by the embedded sidecar", definition.Type,
+                            "use state.postgresql (v2), state.in-memory, pubsub.redis, pubsub.in-memory, secretstores.local.env, secretstores.local.file or bindings.cron, or run with the real daprd");
+                }
+            }
+            catch (ConfigurationException e) when (definition.IgnoreErrors)
+            {
+                LogIgnored(logger, app.AppId, definition.Name, e.Message);
+            }
+        }
+
+        RefuseSecondActorStore(visible, stateStores);
+        return new AppComponents(visible, stateStores, pubSubs, secretStores, crons);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var item in owned)
+        {
+            await item.DisposeAsync();
+        }
+    }
+
+    private static void RefuseSecondActorStore(List<ComponentDefinition> visible, Dictionary<string, StateComponent> stores)
+    {
+        var actorStores = visible.Where(definition => stores.TryGetValue(definition.Name, out var store) && store.IsActorStore).ToList();
+        if (actorStores.Count > 1)
+        {
+            throw new ConfigurationException(actorStores[1].File, actorStores[1].Line, "spec.metadata.actorStateStore",
+                $"is already true in component {actorStores[0].Name}", actorStores[1].Name, "only one component may be the actor state store");
+        }
+    }
+
+    private static StateComponent Wrap(ComponentDefinition definition, ComponentSettings settings, AppDefinition app, IStateStore store)
+    {
+        settings.RefuseAny("primaryEncryptionKey", "secondaryEncryptionKey", "outboxPublishPubsub", "outboxPublishTopic", "outboxPubsub", "outboxDiscardWhenMissingState");
+        var strategy = settings.Text("keyPrefix");
+        if (strategy?.Contains("||", StringComparison.Ordinal) is true)
+        {
+            throw settings.Error("keyPrefix", "may not contain '||'", strategy, "use appid, name, namespace, none or a plain word");
+        }
+
+        return new StateComponent(definition.Name, store, StateComponent.PrefixFor(strategy, app.AppId, definition.Name), settings.Flag("actorStateStore"));
+    }
+
+    private static PubSubComponent Wrap(ComponentDefinition definition, ComponentSettings settings, AppDefinition app, IBroker broker) =>
+        new(definition.Name, broker, TopicScopes.Read(settings.All, app.AppId));
+
+    private T Shared<T>(string key, Func<T> create) where T : IStateStore
+    {
+        if (!stores.TryGetValue(key, out var store))
+        {
+            store = create();
+            stores[key] = store;
+            owned.Add(store);
+        }
+
+        return (T)store;
+    }
+
+    private async Task<IStateStore> OpenPostgresAsync(ComponentDefinition definition, ComponentSettings settings, CancellationToken cancellationToken)
+    {
+        if (definition.Version != "v2")
+        {
+            throw new ConfigurationException(definition.File, definition.TypeLine, "spec.version", "is not served by the embedded sidecar", definition.Version, "write v2");
+        }
+
+        var options = new PostgresStateOptions(
+            ReadConnectionString(settings),
+            settings.Identifier("tablePrefix") ?? "",
+            settings.Identifier("metadataTableName") ?? "dapr_metadata",
+            settings.Duration("timeout", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
+            settings.Duration("cleanupInterval", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromHours(1));
+        var key = $"postgres|{options.ConnectionString}|{options.TablePrefix}|{options.MetadataTable}";
+        if (stores.TryGetValue(key, out var open))
+        {
+            return open;
+        }
+
+        try
+        {
+            var store = await PostgresStateStore.OpenAsync(options, time, loggers.CreateLogger<PostgresStateStore>(), cancellationToken);
+            return Shared(key, () => store);
+        }
+        catch (PostgresException e)
+        {
+            throw settings.Error("connectionString", $"opens a database that refuses our tables ({e.MessageText}, SQLSTATE {e.SqlState})", null,
+                "let its role create tables in the first schema of its search_path");
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
+        {
+            throw settings.Error("connectionString", $"cannot be connected to ({e.Message})", null, "start the database or correct the address");
+        }
+    }
+
+    private static string ReadConnectionString(ComponentSettings settings)
+    {
+        var text = settings.Text("connectionString");
+        try
+        {
+            var builder = new NpgsqlConnectionStringBuilder(text is null ? "" : PostgresConnectionString.ToNpgsql(text));
+            builder.Host = settings.Text("hostaddr") ?? settings.Text("host") ?? builder.Host;
+            builder.Port = settings.Number("port") ?? builder.Port;
+            builder.Database = settings.Text("database") ?? builder.Database;
+            builder.Username = settings.Text("user") ?? builder.Username;
+            builder.Password = settings.Text("password") ?? builder.Password;
+            builder.MaxPoolSize = settings.Number("maxConns") is { } max and > 0 ? max : builder.MaxPoolSize;
+            if (string.IsNullOrEmpty(builder.Host))
+            {
+                throw settings.Error("connectionString", "names no host", null, "write for example host=127.0.0.1 port=5432 user=dapr database=dapr");
+            }
+
+            return builder.ConnectionString;
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or UriFormatException)
+        {
+            throw settings.Error("connectionString", $"is not a Postgres connection string ({e.Message})", null,
+                "write host=.. port=.. user=.. database=.., a postgres:// URL, or Host=..;Username=..");
+        }
+    }
+
+    private InMemoryBroker OpenInMemoryBus(ComponentDefinition definition)
+    {
+        var key = $"{definition.File}|{definition.Name}";
+        if (!buses.TryGetValue(key, out var bus))
+        {
+            buses[key] = bus = new InMemoryBus();
+        }
+
+        return new InMemoryBroker(bus, time, loggers.CreateLogger<InMemoryBroker>());
+    }
+
+    private async Task<IBroker> OpenRedisAsync(ComponentSettings settings, AppDefinition app)
+    {
+        if (settings.Text("redisType") is { } type && type != "node")
+        {
+            throw settings.Error("redisType", "is not served by the embedded sidecar", type, "write node, or run with the real daprd");
+        }
+
+        settings.RefuseAny("failover", "sentinelMasterName", "useEntraID", "clientCert", "clientKey", "insecureSkipTLSVerify");
+        var host = settings.Text("redisHost");
+        if (string.IsNullOrEmpty(host))
+        {
+            throw settings.Error("redisHost", "is missing", null, "write host:port");
+        }
+
+        var connection = new ConfigurationOptions
+        {
+            EndPoints = { settings.Text("redisPort") is { } port ? $"{host}:{port}" : host },
+            User = settings.Text("redisUsername"),
+            Password = settings.Text("redisPassword"),
+            DefaultDatabase = settings.Number("redisDB") ?? 0,
+            Ssl = settings.Flag("enableTLS"),
+            // RESP3 answers a blocking group read in another shape, which the client does not hide for raw commands.
+            Protocol = RedisProtocol.Resp2,
+            AbortOnConnectFail = true,
+            ConnectRetry = 3,
+            ClientName = $"dapr-{app.AppId}",
+            // Streams need no channels; without them each client keeps one connection instead of two.
+            CommandMap = CommandMap.Create(["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "CLUSTER"], available: false),
+        };
+        var options = new RedisBrokerOptions
+        {
+            Connection = connection,
+            ConsumerId = settings.Text("consumerID") is { Length: > 0 } id ? id : app.AppId,
+            ConsumerIsTransient = settings.HasUuid("consumerID"),
+            RedeliverInterval = settings.Duration("redeliverInterval", TimeSpan.FromMilliseconds(1)) ?? TimeSpan.FromSeconds(60),
+            ProcessingTimeout = settings.Duration("processingTimeout", TimeSpan.FromMilliseconds(1)) ?? TimeSpan.FromSeconds(15),
+            QueueDepth = settings.Number("queueDepth") ?? 100,
+            Concurrency = settings.Number("concurrency") ?? 10,
+            MaxLengthApprox = settings.Number("maxLenApprox") ?? 0,
+            StreamTtl = settings.Duration("streamTTL", TimeSpan.FromSeconds(1)) ?? TimeSpan.Zero,
+        };
+        try
+        {
+            var broker = await RedisBroker.OpenAsync(options, time, loggers.CreateLogger<RedisBroker>());
+            owned.Add(broker);
+            return broker;
+        }
+        catch (RedisConnectionException e)
+        {
+            throw settings.Error("redisHost", $"cannot be connected to ({e.Message})", host, "start Redis or correct the address");
+        }
+    }
+
+    private static FileSecretStore ReadSecretFile(ComponentSettings settings, AppDefinition app)
+    {
+        var path = settings.Text("secretsFile") ?? throw settings.Error("secretsFile", "is missing", null, "name a JSON file");
+        var full = Path.GetFullPath(path, app.Directory);
+        try
+        {
+            return new FileSecretStore(File.ReadAllBytes(full), settings.Text("nestedSeparator") ?? ":", settings.Flag("multiValued"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException or InvalidOperationException)
+        {
+            throw settings.Error("secretsFile", $"cannot be used ({e.Message})", full, "name a readable file with one JSON object");
+        }
+    }
+
+    private static CronBinding ReadCron(ComponentDefinition definition, ComponentSettings settings)
+    {
+        var text = settings.Text("schedule") ?? throw settings.Error("schedule", "is missing", null, "write for example '@every 30s' or '0 3 * * *'");
+        if (!CronSchedule.TryParse(text, out var schedule))
+        {
+            throw settings.Error("schedule", "is not a cron schedule", text, "write five or six cron fields, '@every 30s' or '@hourly'");
+        }
+
+        var route = settings.Text("route") ?? definition.Name;
+        return new CronBinding(definition.Name, route.StartsWith('/') ? route : "/" + route,
+            settings.Text("direction")?.Contains("input", StringComparison.Ordinal) is true, schedule);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "App {AppId} goes without component {Component} (ignoreErrors): {Cause}")]
+    private static partial void LogIgnored(ILogger logger, string appId, string component, string cause);
+}
+
+/// <summary>A component's metadata for one app: references looked up, placeholders filled in.</summary>
+internal sealed class ComponentSettings
+{
+    private readonly ComponentDefinition definition;
+    private readonly Dictionary<string, (string Value, ComponentSetting Source)> values = new(StringComparer.OrdinalIgnoreCase);
+
+    public ComponentSettings(ComponentDefinition definition, AppDefinition app, Dictionary<string, ISecretStore> secretStores)
+    {
+        this.definition = definition;
+        foreach (var setting in definition.Settings)
+        {
+            values[setting.Name] = (Fill(Resolve(setting, app, secretStores), app), setting);
+        }
+    }
+
+    public IReadOnlyDictionary<string, string> All => values.ToDictionary(entry => entry.Key, entry => entry.Value.Value, StringComparer.OrdinalIgnoreCase);
+
+    public string? Text(string name) => values.TryGetValue(name, out var entry) ? entry.Value : null;
+
+    public bool HasUuid(string name) => values.TryGetValue(name, out var entry) && entry.Source.Value?.Contains("{uuid}", StringComparison.Ordinal) is true;
+
+    public bool Flag(string name) => Text(name) switch
+    {
+        null or "" => false,
+        var text when text.ToLowerInvariant() is "true" or "t" or "1" or "y" or "yes" or "on" => true,
+        var text when text.ToLowerInvariant() is "false" or "f" or "0" or "n" or "no" or "off" => false,
+        { } text => throw Error(name, "is not true or false", text, "write true or false"),
+    };
+
+    public int? Number(string name) => Text(name) is not { Length: > 0 } text
+        ? null
+        : int.TryParse(text, out var number) && number >= 0 ? number : throw Error(name, "is not a whole number", text, "write a number of 0 or more");
+
+    public TimeSpan? Duration(string name, TimeSpan bareUnit) => Text(name) is not { Length: > 0 } text
+        ? null
+        : DaprDuration.TryParseSetting(text, bareUnit, out var duration) ? duration : throw Error(name, "is not a duration", text, "write for example 30s or 5m");
+
+    /// <summary>Table names cannot be parameters of a statement, so only plain ones are let through.</summary>
+    public string? Identifier(string name) => Text(name) is not { Length: > 0 } text
+        ? null
+        : text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.') && !char.IsAsciiDigit(text[0])
+            ? text
+            : throw Error(name, "is not a table name", text, "use letters, digits, '_' and '.'");
+
+    public void RefuseAny(params ReadOnlySpan<string> names)
+    {
+        foreach (var name in names)
+        {
+            if (Text(name) is { Length: > 0 } text)
+            {
+                throw Error(name, "is not served by the embedded sidecar", text, "remove it, or run with the real daprd");
+            }
+        }
+    }
+
+    public ConfigurationException Error(string name, string what, string? value, string remedy) =>
+        new(definition.File, values.TryGetValue(name, out var entry) ? entry.Source.Line : definition.Line,
+            $"{definition.Name}: spec.metadata.{name}", what, value, remedy);
+
+    private string Resolve(ComponentSetting setting, AppDefinition app, Dictionary<string, ISecretStore> secretStores)
+    {
+        if (setting.EnvRef is { } variable)
+        {
+            return (app.Environment.TryGetValue(variable, out var own) ? own : Environment.GetEnvironmentVariable(variable))
+                ?? throw new ConfigurationException(definition.File, setting.Line, $"{definition.Name}: spec.metadata.{setting.Name}.envRef",
+                    "names a variable that is not set", variable, $"set {variable} for the sidecar host or in the app's env of dapr.yaml");
+        }
+
+        if (setting.SecretName is not { } secret)
+        {
+            return setting.Value ?? "";
+        }
+
+        var field = $"{definition.Name}: spec.metadata.{setting.Name}.secretKeyRef";
+        if (definition.SecretStore is not { } storeName || !secretStores.TryGetValue(storeName, out var store))
+        {
+            throw new ConfigurationException(definition.File, setting.Line, field, "has no secret store", definition.SecretStore ?? "",
+                "name one of this app's secret stores in auth.secretStore");
+        }
+
+        return store.Get(secret)?.GetValueOrDefault(setting.SecretKey!)
+            ?? throw new ConfigurationException(definition.File, setting.Line, field, $"is not in secret store {storeName}", $"{secret}/{setting.SecretKey}",
+                "add the secret or correct its name and key");
+    }
+
+    private static string Fill(string value, AppDefinition app) => !value.Contains('{', StringComparison.Ordinal)
+        ? value
+        : value
+            .Replace("{uuid}", Guid.CreateVersion7().ToString(), StringComparison.Ordinal)
+            .Replace("{appID}", app.AppId, StringComparison.Ordinal)
+            .Replace("{namespace}", $"{Environment.GetEnvironmentVariable("NAMESPACE") ?? ""}.{app.AppId}", StringComparison.Ordinal)
+            .Replace("{podName}", Environment.GetEnvironmentVariable("POD_NAME") ?? Environment.MachineName, StringComparison.Ordinal);
+}

@@ -1,0 +1,79 @@
+using System.Collections.Concurrent;
+using RenderTrust.Sidecar.Configuration;
+using RenderTrust.Sidecar.PubSub;
+
+namespace RenderTrust.Sidecar.Hosting;
+
+internal enum AppHealth
+{
+    /// <summary>Not yet listening, or not yet asked for its subscriptions and actors.</summary>
+    Starting = 0,
+    Ready = 1,
+
+    /// <summary>Listening, but its own health check fails.</summary>
+    Unhealthy = 2,
+
+    /// <summary>Died; the supervisor waits before it starts it again.</summary>
+    BackingOff = 3,
+    Stopped = 4,
+}
+
+/// <summary>An app at run time: where it listens, what it may use, how it does.</summary>
+internal sealed class HostedApp(AppDefinition definition, AppComponents components, string logPath, TimeProvider time)
+{
+    private volatile AppState state = new(AppHealth.Starting, null, 0, null);
+
+    public string Id => definition.AppId;
+    public AppDefinition Definition => definition;
+    public AppComponents Components => components;
+    public string LogPath => logPath;
+    public TimeProvider Time => time;
+
+    /// <summary>Scheme, host and port; a raw path can be appended.</summary>
+    public string Address { get; } = $"http://{definition.ChannelAddress}:{definition.AppPort}";
+    public bool HasPort => definition.AppPort != 0;
+
+    /// <summary>What PUT /v1.0/metadata/{key} has set.</summary>
+    public ConcurrentDictionary<string, string> ExtendedMetadata { get; } = new();
+
+    public IReadOnlyList<Subscription> Subscriptions { get; set; } = [];
+    public Actors.ActorConfiguration ActorConfiguration { get; set; } = Actors.ActorConfiguration.None;
+    public AppState State => state;
+
+    public event Action? Changed;
+
+    public void Update(Func<AppState, AppState> change)
+    {
+        state = change(state);
+        Changed?.Invoke();
+    }
+}
+
+/// <param name="Message">The last thing that went wrong, in words for the status file.</param>
+internal sealed record AppState(AppHealth Health, int? ProcessId, int Restarts, string? Message);
+
+/// <summary>All apps of this host, by id and by the ports of their endpoints.</summary>
+internal sealed class AppDirectory
+{
+    private readonly Dictionary<string, HostedApp> byId = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, HostedApp> byPort = [];
+
+    public AppDirectory(IReadOnlyList<HostedApp> apps)
+    {
+        Apps = apps;
+        foreach (var app in apps)
+        {
+            byId.Add(app.Id, app);
+            byPort.Add(app.Definition.HttpPort, app);
+            byPort.Add(app.Definition.GrpcPort, app);
+        }
+    }
+
+    public IReadOnlyList<HostedApp> Apps { get; }
+
+    // The HttpClient form of the .NET package puts the app id into a URL's host, which lower-cases it.
+    public HostedApp? Find(string appId) =>
+        byId.TryGetValue(appId, out var app) ? app : byId.Values.FirstOrDefault(other => other.Id.Equals(appId, StringComparison.OrdinalIgnoreCase));
+
+    public HostedApp ByPort(int port) => byPort[port];
+}

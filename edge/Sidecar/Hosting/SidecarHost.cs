@@ -1,0 +1,289 @@
+using System.Net;
+using System.Net.Sockets;
+using DaprReflection = Dapr.Client.Autogen.Grpc.v1.DaprReflection;
+using Grpc.AspNetCore.Server.Model;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using RenderTrust.Sidecar.Actors;
+using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.Configuration;
+using RenderTrust.Sidecar.Rpc;
+using RenderTrust.Sidecar.Invoke;
+using RenderTrust.Sidecar.PubSub;
+using RenderTrust.Sidecar.Secrets;
+using RenderTrust.Sidecar.State;
+
+namespace RenderTrust.Sidecar.Hosting;
+
+internal sealed record SidecarOptions
+{
+    public required string RunFile { get; init; }
+
+    /// <summary>Replaces the resource paths of every app when given.</summary>
+    public IReadOnlyList<string> ResourcePaths { get; init; } = [];
+    public string? LogDirectory { get; init; }
+    public string? StatusFile { get; init; }
+    public string? DaprApiToken { get; init; }
+    public string? AppApiToken { get; init; }
+    public SupervisorOptions Supervisor { get; init; } = new();
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>A port that an app needs and someone else has.</summary>
+internal sealed class PortTakenException(string appId, string what, int port, string file, long line)
+    : Exception($"{file}:{line}: app {appId}: {what} port {port} is already in use, stop what listens on it (ss -ltnp 'sport = :{port}') or give the app another port")
+{
+    public int Port => port;
+}
+
+/// <summary>Asks the whole host to end; the reason does not matter.</summary>
+internal sealed class SidecarLifetime
+{
+    private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task StopRequested => stopRequested.Task;
+
+    public void Stop() => stopRequested.TrySetResult();
+}
+
+/// <summary>The whole sidecar host: endpoints, components, supervised apps.</summary>
+internal sealed partial class SidecarHost : IAsyncDisposable
+{
+    private readonly WebApplication web;
+    private readonly List<AppSupervisor> supervisors;
+    private readonly StatusFile status;
+    private readonly IReadOnlyList<IAsyncDisposable> owned;
+    private readonly ILogger logger;
+    private bool isStopped;
+
+    private SidecarHost(
+        WebApplication web, AppDirectory apps, SidecarLifetime lifetime, List<AppSupervisor> supervisors, StatusFile status,
+        IReadOnlyList<IAsyncDisposable> owned, ILogger logger)
+    {
+        this.web = web;
+        this.supervisors = supervisors;
+        this.status = status;
+        this.owned = owned;
+        this.logger = logger;
+        Apps = apps;
+        Lifetime = lifetime;
+    }
+
+    public AppDirectory Apps { get; }
+    public SidecarLifetime Lifetime { get; }
+
+    public static async Task<SidecarHost> StartAsync(SidecarOptions options, TimeProvider time, CancellationToken cancellationToken)
+    {
+        // Step 1: read everything that the user wrote, so that a mistake stops us before anything has started.
+        var run = RunFile.Read(options.RunFile);
+        var definitions = run.Apps.Select(PickPorts).ToList();
+        var resources = definitions.ToDictionary(
+            app => app.AppId, app => Resources.Read(options.ResourcePaths.Count > 0 ? options.ResourcePaths : app.ResourcePaths));
+        var declarative = resources.ToDictionary(
+            entry => entry.Key,
+            entry => entry.Value.Subscriptions.Where(subscription => subscription.IsVisibleTo(entry.Key)).Select(Subscription.From).ToList());
+        RefuseTakenPorts(definitions);
+
+        // Step 2: connect to databases and brokers.
+        var builder = NewBuilder(options);
+        var tokens = new SidecarTokens(options.DaprApiToken, options.AppApiToken ?? Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(24)));
+        var client = new AppClient(tokens);
+        var lifetime = new SidecarLifetime();
+        var loggers = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
+        var logger = loggers.CreateLogger<SidecarHost>();
+        var factory = new ComponentFactory(time, loggers);
+        var logDirectory = Path.GetFullPath(options.LogDirectory ?? Path.Combine(Path.GetDirectoryName(run.Path)!, ".dapr", "logs"));
+        Directory.CreateDirectory(logDirectory);
+        var hosted = new List<HostedApp>();
+        foreach (var definition in definitions)
+        {
+            var components = await factory.CreateAsync(definition, resources[definition.AppId], cancellationToken);
+            hosted.Add(new HostedApp(definition, components, Path.Combine(logDirectory, definition.AppId + ".log"), time));
+        }
+
+        // Step 3: the endpoints, before any app: an app may wait for its sidecar while it starts.
+        var apps = new AppDirectory(hosted);
+        var actors = new Actors.ActorRuntime();
+        builder.Services.AddSingleton(actors);
+        builder.Services.AddSingleton(lifetime);
+        builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
+            new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
+        var web = Build(builder, definitions, apps, tokens, client, actors, lifetime, loggers);
+        try
+        {
+            await web.StartAsync(cancellationToken);
+        }
+        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            // Taken between our check and now.
+            RefuseTakenPorts(definitions);
+            throw;
+        }
+
+        // Step 4: the apps.
+        var status = new StatusFile(options.StatusFile, apps, time);
+        var launcher = new ProcessLauncher();
+        if (ProcessLauncher.Wrapper.Count == 0)
+        {
+            LogNoWrapper(logger);
+        }
+
+        var supervisors = hosted.ConvertAll(app => new AppSupervisor(
+            app, client, actors, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
+        supervisors.ForEach(supervisor => supervisor.Start());
+        LogStarted(logger, run.Path, hosted.Count);
+        return new SidecarHost(web, apps, lifetime, supervisors, status, [factory, new Ending(() =>
+        {
+            launcher.Dispose();
+            client.Dispose();
+            loggers.Dispose();
+            return Task.CompletedTask;
+        })], logger);
+    }
+
+    /// <summary>Ends subscriptions, lets calls under way finish, stops the apps, and only then the endpoints they talk to.</summary>
+    public async Task StopAsync()
+    {
+        if (isStopped)
+        {
+            return;
+        }
+
+        isStopped = true;
+        LogStopping(logger);
+        status.SetStopping();
+        await Task.WhenAll(supervisors.Select(supervisor => supervisor.DisposeAsync().AsTask()));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        await web.StopAsync(limit.Token);
+        await status.DisposeAsync();
+        await web.DisposeAsync();
+        foreach (var item in owned)
+        {
+            await item.DisposeAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private static WebApplicationBuilder NewBuilder(SidecarOptions options)
+    {
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [], ContentRootPath = AppContext.BaseDirectory });
+        builder.Configuration.Sources.Clear();
+        ConfigureLogging(builder.Logging, options);
+        // The host ends when its owner says so, after the apps: not by its own signal handler, before them.
+        builder.Services.AddSingleton<IHostLifetime, OwnedLifetime>();
+        builder.Services.AddRoutingCore();
+        builder.Services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = 4 * 1024 * 1024;
+            grpc.IgnoreUnknownServices = false;
+        });
+        return builder;
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, SidecarOptions options)
+    {
+        logging.ClearProviders();
+        logging.SetMinimumLevel(options.LogLevel);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        logging.AddFilter("Grpc", LogLevel.Error);
+        // Not even Critical: a logger that listens makes the server start an activity for every request.
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+        });
+    }
+
+    private static WebApplication Build(
+        WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, AppClient client,
+        Actors.ActorRuntime actors, SidecarLifetime lifetime, ILoggerFactory loggers)
+    {
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // Streams may be as slow as their ends are.
+            kestrel.Limits.MinRequestBodyDataRate = null;
+            kestrel.Limits.MinResponseDataRate = null;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
+            kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.UTF8;
+            foreach (var app in definitions)
+            {
+                kestrel.Listen(IPAddress.Loopback, app.HttpPort, listen => listen.Protocols = HttpProtocols.Http1);
+                kestrel.Listen(IPAddress.Loopback, app.GrpcPort, listen => listen.Protocols = HttpProtocols.Http2);
+            }
+        });
+        var web = builder.Build();
+        var forwarder = new Forwarder(client);
+        var pipeline = new SidecarPipeline(
+            apps, tokens, new InvokeMiddleware(apps, forwarder, loggers.CreateLogger<InvokeMiddleware>()), loggers.CreateLogger<SidecarPipeline>());
+        web.Use(next => context => pipeline.HandleAsync(context, next));
+        web.UseRouting();
+        StateHttp.Map(web);
+        PublishHttp.Map(web);
+        SecretsHttp.Map(web);
+        MetadataHttp.Map(web, actors, lifetime.Stop);
+        web.MapGrpcService<DaprService>();
+        web.MapFallback(SidecarPipeline.UnknownAsync);
+        return web;
+    }
+
+    private static AppDefinition PickPorts(AppDefinition app) => app with
+    {
+        HttpPort = app.HttpPort == 0 ? FreePort() : app.HttpPort,
+        GrpcPort = app.GrpcPort == 0 ? FreePort() : app.GrpcPort,
+    };
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static void RefuseTakenPorts(IEnumerable<AppDefinition> apps)
+    {
+        foreach (var app in apps)
+        {
+            RefuseTaken(app, "Dapr HTTP", app.HttpPort);
+            RefuseTaken(app, "Dapr gRPC", app.GrpcPort);
+
+            // An app without a command is someone else's process, and may be there already.
+            if (app.Command.Count > 0 && app.AppPort != 0)
+            {
+                RefuseTaken(app, "app", app.AppPort);
+            }
+        }
+    }
+
+    private static void RefuseTaken(AppDefinition app, string what, int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            listener.Start();
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
+        {
+            throw new PortTakenException(app.AppId, what, port, app.File, app.Line);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "Serving {RunFile} with {Apps} apps")]
+    private static partial void LogStarted(ILogger logger, string runFile, int apps);
+
+    [LoggerMessage(LogLevel.Information, "Stopping: subscriptions end, calls under way finish, then the apps stop")]
+    private static partial void LogStopping(ILogger logger);
+
+    [LoggerMessage(LogLevel.Warning, "setpriv (util-linux) was not found: apps will outlive this host if it is killed")]
+    private static partial void LogNoWrapper(ILogger logger);
+
+    private sealed class OwnedLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,236 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
+using RenderTrust.Sidecar.Hosting;
+
+namespace RenderTrust.Sidecar.Invoke;
+
+/// <summary>How a forwarded call ended, when it did not end with the app's own answer.</summary>
+internal enum ForwardOutcome
+{
+    Answered = 0,
+    Unreachable = 1,
+    CallerGone = 2,
+
+    /// <summary>The app's answer broke off after its headers had been passed on; the connection was cut.</summary>
+    BrokeOff = 3,
+}
+
+/// <summary>
+/// Carries one HTTP call to an app and its answer back, both bodies as streams. Every request of the platform crosses
+/// this, so it copies headers once, buffers nothing and starts no activity.
+/// </summary>
+internal sealed class Forwarder(AppClient client)
+{
+    private const int BufferBytes = 16 * 1024;
+    private const int ConnectAttemptsMax = 4;
+    private static readonly TimeSpan ConnectRetryDelay = TimeSpan.FromSeconds(1);
+
+    // Hop-by-hop headers, and those that only this sidecar may say.
+    private static readonly HashSet<string> NotForwarded = new(StringComparer.OrdinalIgnoreCase)
+    {
+        HeaderNames.Connection, HeaderNames.KeepAlive, HeaderNames.ProxyAuthenticate, HeaderNames.ProxyAuthorization, HeaderNames.ProxyConnection,
+        HeaderNames.TE, HeaderNames.Trailer, HeaderNames.TransferEncoding, HeaderNames.Upgrade, HeaderNames.Host, HeaderNames.ContentLength,
+        HeaderNames.Expect, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id",
+    };
+
+    public async Task<ForwardOutcome> ForwardAsync(
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders)
+    {
+        var cancellationToken = context.RequestAborted;
+        HttpResponseMessage response;
+        try
+        {
+            response = await SendAsync(context, target, method, pathAndQuery, addHeaders, cancellationToken);
+        }
+        catch (HttpRequestException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return ForwardOutcome.Unreachable;
+        }
+        catch (OperationCanceledException)
+        {
+            return cancellationToken.IsCancellationRequested ? ForwardOutcome.CallerGone : ForwardOutcome.Unreachable;
+        }
+
+        using (response)
+        {
+            CopyHead(response, context.Response);
+            return await CopyBodyAsync(context, response, cancellationToken);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            // Not disposed: the handler owns it until the answer's body has been read.
+            var request = client.NewRequest(target, method, pathAndQuery);
+            request.Version = HttpVersion.Version11;
+            CopyHead(context, request);
+            addHeaders?.Invoke(request.Headers);
+            try
+            {
+                return await client.SendAsync(request, cancellationToken);
+            }
+            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError && attempt < ConnectAttemptsMax
+                && target.State.Health is not AppHealth.Stopped)
+            {
+                // daprd tries an unreachable service three more times, a second apart. Nothing of the body has been sent
+                // when connecting failed, so it is still there to send; and an app that restarts is back within that time.
+                await Task.Delay(ConnectRetryDelay, target.Time, cancellationToken);
+            }
+        }
+    }
+
+    private static void CopyHead(HttpContext context, HttpRequestMessage request)
+    {
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody is true)
+        {
+            request.Content = new RequestBody(context.Request);
+        }
+        else if (context.Request.ContentLength is 0 || context.Request.ContentType is not null)
+        {
+            request.Content = new ByteArrayContent([]);
+        }
+
+        foreach (var (name, values) in context.Request.Headers)
+        {
+            if (NotForwarded.Contains(name))
+            {
+                continue;
+            }
+
+            if (values.Count == 1)
+            {
+                if (!request.Headers.TryAddWithoutValidation(name, values[0]))
+                {
+                    request.Content?.Headers.TryAddWithoutValidation(name, values[0]);
+                }
+            }
+            else if (!request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
+            {
+                request.Content?.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            }
+        }
+
+        if (!context.Request.Headers.ContainsKey("traceparent"))
+        {
+            AppClient.AddTrace(request, null, null);
+        }
+    }
+
+    private static void CopyHead(HttpResponseMessage source, HttpResponse target)
+    {
+        target.StatusCode = (int)source.StatusCode;
+        Copy(source.Headers.NonValidated, target.Headers);
+        Copy(source.Content.Headers.NonValidated, target.Headers);
+
+        static void Copy(HttpHeadersNonValidated from, IHeaderDictionary to)
+        {
+            foreach (var (name, values) in from)
+            {
+                if (name.Equals(HeaderNames.TransferEncoding, StringComparison.OrdinalIgnoreCase)
+                    || name.Equals(HeaderNames.Connection, StringComparison.OrdinalIgnoreCase)
+                    || name.Equals(HeaderNames.KeepAlive, StringComparison.OrdinalIgnoreCase))
+                {
+                    continue;
+                }
+
+                to[name] = values.Count == 1 ? values.ToString() : new Microsoft.Extensions.Primitives.StringValues([.. values]);
+            }
+        }
+    }
+
+    private static async Task<ForwardOutcome> CopyBodyAsync(HttpContext context, HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            await using var from = await response.Content.ReadAsStreamAsync(cancellationToken);
+            var to = context.Response.Body;
+            var headSent = false;
+            while (true)
+            {
+                var reading = from.ReadAsync(buffer, cancellationToken);
+                if (!headSent && !reading.IsCompleted)
+                {
+                    // The app has answered but its body is still to come (server-sent events): the caller hears the head now.
+                    await context.Response.StartAsync(cancellationToken);
+                    await to.FlushAsync(cancellationToken);
+                }
+
+                headSent = true;
+                var count = await reading;
+                if (count == 0)
+                {
+                    return ForwardOutcome.Answered;
+                }
+
+                await to.WriteAsync(buffer.AsMemory(0, count), cancellationToken);
+            }
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
+        {
+            if (cancellationToken.IsCancellationRequested)
+            {
+                return ForwardOutcome.CallerGone;
+            }
+
+            // A clean end would make a broken answer look whole.
+            context.Abort();
+            return ForwardOutcome.BrokeOff;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>The caller's body, pumped as it comes.</summary>
+    private sealed class RequestBody : HttpContent
+    {
+        private readonly HttpRequest request;
+
+        public RequestBody(HttpRequest request)
+        {
+            this.request = request;
+            if (request.ContentLength is { } length)
+            {
+                Headers.ContentLength = length;
+            }
+        }
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        {
+            var reader = request.BodyReader;
+            while (true)
+            {
+                var result = await reader.ReadAsync(cancellationToken);
+                foreach (var segment in result.Buffer)
+                {
+                    await stream.WriteAsync(segment, cancellationToken);
+                }
+
+                reader.AdvanceTo(result.Buffer.End);
+                if (result.IsCompleted)
+                {
+                    return;
+                }
+
+                await stream.FlushAsync(cancellationToken);
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = request.ContentLength ?? 0;
+            return request.ContentLength is not null;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+using System.Buffers;
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace RenderTrust.Sidecar.PubSub;
+
+/// <summary>What one publish call says about its event.</summary>
+internal sealed record PublishedEvent(
+    string PubSub, string Topic, string Source, string ContentType, ReadOnlyMemory<byte> Data,
+    IReadOnlyDictionary<string, string> Metadata, string? TraceParent, string? TraceState);
+
+/// <summary>CloudEvents 1.0 envelopes with daprd's keys and rules.</summary>
+internal static class CloudEvent
+{
+    public const string EnvelopeContentType = "application/cloudevents+json";
+    private const string SpecVersion = "1.0";
+    private const string EventType = "com.dapr.event.sent";
+
+    // Unescaped, so that text in events stays readable in the broker; the JSON is never put into HTML.
+    private static readonly JsonWriterOptions Readable = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static bool IsRaw(IReadOnlyDictionary<string, string> metadata) =>
+        metadata.TryGetValue("rawPayload", out var raw) && raw.Equals("true", StringComparison.OrdinalIgnoreCase);
+
+    public static byte[] Wrap(PublishedEvent published, DateTimeOffset now)
+    {
+        var traceParent = published.TraceParent ?? NewTraceParent();
+        return MediaType(published.ContentType) == EnvelopeContentType
+            ? Complete(published, traceParent, now)
+            : Build(published, traceParent, now);
+    }
+
+    /// <summary>The envelope for a subscriber of raw messages, made at delivery.</summary>
+    public static byte[] WrapRaw(string pubSub, string topic, ReadOnlyMemory<byte> data, DateTimeOffset now) => Write(writer =>
+    {
+        writer.WriteString("id", Guid.CreateVersion7());
+        writer.WriteString("specversion", SpecVersion);
+        writer.WriteString("type", EventType);
+        writer.WriteString("source", "");
+        writer.WriteString("datacontenttype", "application/octet-stream");
+        writer.WriteString("topic", topic);
+        writer.WriteString("pubsubname", pubSub);
+        writer.WriteString("time", State.StateHttp.Rfc3339(now));
+        writer.WriteBase64String("data_base64", data.Span);
+    });
+
+    public static string NewTraceParent() =>
+        $"00-{ActivityTraceId.CreateRandom().ToHexString()}-{ActivitySpanId.CreateRandom().ToHexString()}-01";
+
+    private static byte[] Build(PublishedEvent published, string traceParent, DateTimeOffset now) => Write(writer =>
+    {
+        var metadata = published.Metadata;
+        writer.WriteString("id", metadata.GetValueOrDefault("cloudevent.id") ?? Guid.CreateVersion7().ToString());
+        writer.WriteString("specversion", SpecVersion);
+        writer.WriteString("type", metadata.GetValueOrDefault("cloudevent.type") ?? EventType);
+        writer.WriteString("source", metadata.GetValueOrDefault("cloudevent.source") ?? published.Source);
+        if (metadata.GetValueOrDefault("cloudevent.subject") is { } subject)
+        {
+            writer.WriteString("subject", subject);
+        }
+
+        writer.WriteString("topic", published.Topic);
+        writer.WriteString("pubsubname", published.PubSub);
+        writer.WriteString("datacontenttype", published.ContentType.Length == 0 ? "text/plain" : published.ContentType);
+        writer.WriteString("time", State.StateHttp.Rfc3339(now));
+        var trace = metadata.GetValueOrDefault("cloudevent.traceparent") ?? traceParent;
+        writer.WriteString("traceid", metadata.GetValueOrDefault("cloudevent.traceid") ?? trace);
+        writer.WriteString("traceparent", trace);
+        writer.WriteString("tracestate", metadata.GetValueOrDefault("cloudevent.tracestate") ?? published.TraceState ?? "");
+        if (Expiration(metadata, now) is { } expiration)
+        {
+            writer.WriteString("expiration", expiration);
+        }
+
+        WriteData(writer, MediaType(published.ContentType), published.Data);
+    });
+
+    private static void WriteData(Utf8JsonWriter writer, string mediaType, ReadOnlyMemory<byte> data)
+    {
+        if (mediaType is "application/octet-stream" or "application/cloudevents+protobuf")
+        {
+            writer.WriteBase64String("data_base64", data.Span);
+            return;
+        }
+
+        writer.WritePropertyName("data");
+        if (IsJson(mediaType) && IsValidJson(data.Span))
+        {
+            writer.WriteRawValue(data.Span, skipInputValidation: true);
+            return;
+        }
+
+        writer.WriteStringValue(Encoding.UTF8.GetString(data.Span));
+    }
+
+    private static byte[] Complete(PublishedEvent published, string traceParent, DateTimeOffset now)
+    {
+        JsonObject envelope;
+        try
+        {
+            envelope = JsonNode.Parse(published.Data.Span) as JsonObject
+                ?? throw Api.DaprError.Malformed("a CloudEvent must be a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new Api.DaprError(400, Grpc.Core.StatusCode.InvalidArgument, "ERR_PUBSUB_CLOUD_EVENTS_SER",
+                $"cannot read the CloudEvent for topic {published.Topic} of pubsub {published.PubSub}: {e.Message}");
+        }
+
+        var metadata = published.Metadata;
+        Override("id");
+        Override("source");
+        Override("type");
+        Override("subject");
+        Default("source", published.Source);
+        Default("type", EventType);
+        Default("specversion", SpecVersion);
+        Default("time", State.StateHttp.Rfc3339(now));
+        Default("traceparent", metadata.GetValueOrDefault("cloudevent.traceparent") ?? traceParent);
+        Default("traceid", metadata.GetValueOrDefault("cloudevent.traceid") ?? (string?)envelope["traceparent"] ?? traceParent);
+        Default("tracestate", metadata.GetValueOrDefault("cloudevent.tracestate") ?? published.TraceState ?? "");
+        envelope["topic"] = published.Topic;
+        envelope["pubsubname"] = published.PubSub;
+        if (Expiration(metadata, now) is { } expiration)
+        {
+            envelope["expiration"] = expiration;
+        }
+
+        return Encoding.UTF8.GetBytes(envelope.ToJsonString(new JsonSerializerOptions { Encoder = Readable.Encoder }));
+
+        void Override(string key)
+        {
+            if (metadata.GetValueOrDefault("cloudevent." + key) is { } value)
+            {
+                envelope[key] = value;
+            }
+        }
+
+        void Default(string key, string value)
+        {
+            if (!envelope.ContainsKey(key))
+            {
+                envelope[key] = value;
+            }
+        }
+    }
+
+    // No broker here expires messages by itself, so the envelope carries the moment and delivery checks it.
+    private static string? Expiration(IReadOnlyDictionary<string, string> metadata, DateTimeOffset now)
+    {
+        if (!metadata.TryGetValue("ttlInSeconds", out var text))
+        {
+            return null;
+        }
+
+        return long.TryParse(text, out var seconds) && seconds > 0
+            ? State.StateHttp.Rfc3339(now.AddSeconds(seconds))
+            : throw Api.DaprError.Malformed($"ttlInSeconds '{text}' is not valid: write a number of seconds above 0");
+    }
+
+    public static string MediaType(string contentType)
+    {
+        var end = contentType.IndexOf(';', StringComparison.Ordinal);
+        return (end < 0 ? contentType : contentType[..end]).Trim().ToLowerInvariant();
+    }
+
+    private static bool IsJson(string mediaType) =>
+        mediaType is "application/json" || mediaType.EndsWith("+json", StringComparison.Ordinal);
+
+    private static bool IsValidJson(ReadOnlySpan<byte> data)
+    {
+        var reader = new Utf8JsonReader(data);
+        try
+        {
+            if (!reader.Read())
+            {
+                return false;
+            }
+
+            reader.Skip();
+            return !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static byte[] Write(Action<Utf8JsonWriter> fields)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var writer = new Utf8JsonWriter(buffer, Readable))
+        {
+            writer.WriteStartObject();
+            fields(writer);
+            writer.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,135 @@
+using System.Globalization;
+using Grpc.Core;
+using RenderTrust.Sidecar.Api;
+
+namespace RenderTrust.Sidecar.State;
+
+/// <summary>One write as a caller asked for it: the key without its prefix.</summary>
+internal sealed record StateRequest(
+    string Key, ReadOnlyMemory<byte>? Value, string? Etag, bool FirstWrite, IReadOnlyDictionary<string, string> Metadata);
+
+/// <summary>A state store as one app sees it: the store, and how this app's keys are prefixed in it.</summary>
+internal sealed class StateComponent(string name, IStateStore store, string? keyPrefix, bool isActorStore)
+{
+    private const string Separator = "||";
+
+    public string Name => name;
+    public IStateStore Store => store;
+    public bool IsActorStore => isActorStore;
+
+    public static string? PrefixFor(string? strategy, string appId, string componentName) => strategy switch
+    {
+        null or "" or "appid" => appId,
+        "name" => componentName,
+        "none" => null,
+        "namespace" => Environment.GetEnvironmentVariable("NAMESPACE") is { Length: > 0 } space ? $"{space}.{appId}" : appId,
+        { } other => other.ToLowerInvariant(),
+    };
+
+    public async Task<StateEntry?> GetAsync(string key, CancellationToken cancellationToken) =>
+        (await GetAsync([key], cancellationToken))[0];
+
+    public async Task<IReadOnlyList<StateEntry?>> GetAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
+    {
+        var full = keys.Select(FullKey).ToArray();
+        try
+        {
+            return await store.GetAsync(full, cancellationToken);
+        }
+        catch (Exception e) when (IsStoreFailure(e))
+        {
+            throw new DaprError(500, StatusCode.Internal, "ERR_STATE_GET", $"fail to get {string.Join(", ", keys)} from state store {name}: {e.Message}");
+        }
+    }
+
+    public async Task WriteAsync(StateRequest request, CancellationToken cancellationToken)
+    {
+        var code = request.Value is null ? "ERR_STATE_DELETE" : "ERR_STATE_SAVE";
+        var verb = request.Value is null ? "deleting" : "saving";
+        StateOutcome outcome;
+        try
+        {
+            outcome = await store.WriteAsync(ToWrite(request), cancellationToken);
+        }
+        catch (Exception e) when (IsStoreFailure(e))
+        {
+            throw new DaprError(500, StatusCode.Internal, code, $"failed {verb} state in state store {name}: {e.Message}");
+        }
+
+        switch (outcome)
+        {
+            case StateOutcome.EtagInvalid:
+                throw new DaprError(400, StatusCode.InvalidArgument, code,
+                    $"failed {verb} state in state store {name}: invalid etag value '{request.Etag}' for key {request.Key}");
+            case StateOutcome.EtagMismatch:
+                throw new DaprError(409, StatusCode.Aborted, code,
+                    $"failed {verb} state in state store {name}: possible etag mismatch for key {request.Key}");
+            // With an etag-less first write there is nothing to compare, so daprd reports the store's own failure.
+            case StateOutcome.AlreadyExists:
+                throw new DaprError(500, StatusCode.Internal, code,
+                    $"failed {verb} state in state store {name}: no item was updated, key {request.Key} exists and concurrency is first-write");
+            default:
+                return;
+        }
+    }
+
+    public async Task TransactAsync(IReadOnlyList<StateRequest> requests, CancellationToken cancellationToken)
+    {
+        var writes = requests.Select(ToWrite).ToArray();
+        StateOutcome outcome;
+        try
+        {
+            outcome = await store.TransactAsync(writes, cancellationToken);
+        }
+        catch (Exception e) when (IsStoreFailure(e))
+        {
+            throw new DaprError(500, StatusCode.Internal, "ERR_STATE_TRANSACTION", $"error while executing state transaction: {e.Message}");
+        }
+
+        if (outcome != StateOutcome.Done)
+        {
+            throw new DaprError(500, StatusCode.Internal, "ERR_STATE_TRANSACTION", outcome switch
+            {
+                StateOutcome.EtagInvalid => "error while executing state transaction: invalid etag value",
+                StateOutcome.EtagMismatch => "error while executing state transaction: possible etag mismatch",
+                _ => "error while executing state transaction: no item was updated",
+            });
+        }
+    }
+
+    private static bool IsStoreFailure(Exception e) =>
+        e is Npgsql.NpgsqlException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException;
+
+    private static TimeSpan? ReadTtl(IReadOnlyDictionary<string, string> metadata)
+    {
+        if (!metadata.TryGetValue("ttlInSeconds", out var text) || text.Length == 0)
+        {
+            return null;
+        }
+
+        if (!int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds) || seconds < -1)
+        {
+            throw DaprError.Malformed($"ttlInSeconds '{text}' is not valid: write -1 for never or a number of seconds");
+        }
+
+        return seconds <= 0 ? null : TimeSpan.FromSeconds(seconds);
+    }
+
+    private StateWrite ToWrite(StateRequest request) =>
+        new(FullKey(request.Key), request.Value, request.Etag, request.FirstWrite, request.Value is null ? null : ReadTtl(request.Metadata));
+
+    private string FullKey(string key)
+    {
+        if (key.Length == 0)
+        {
+            throw DaprError.Malformed("the key is empty");
+        }
+
+        if (key.Contains(Separator, StringComparison.Ordinal))
+        {
+            throw DaprError.Malformed($"input key/keyPrefix '{key}' can't contain '{Separator}'");
+        }
+
+        return keyPrefix is null ? key : keyPrefix + Separator + key;
+    }
+}
