@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace RenderTrust.Contracts;
 
@@ -21,8 +22,21 @@ public static class WireJson
             RespectRequiredConstructorParameters = true,
             RespectNullableAnnotations = true,
             Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false) },
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { LetNullableBeAbsent } },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;
+    }
+
+    // Nulls are not written, so a nullable parameter without a default must not be asked for: what one part writes, the other has to read.
+    private static void LetNullableBeAbsent(JsonTypeInfo type)
+    {
+        foreach (var property in type.Properties)
+        {
+            if (property is { IsRequired: true, AssociatedParameter.IsNullable: true })
+            {
+                property.IsRequired = false;
+            }
+        }
     }
 }

@@ -112,6 +112,7 @@ public static class ServiceDefaultsExtensions
         options.DefaultIgnoreCondition = wire.DefaultIgnoreCondition;
         options.RespectRequiredConstructorParameters = wire.RespectRequiredConstructorParameters;
         options.RespectNullableAnnotations = wire.RespectNullableAnnotations;
+        options.TypeInfoResolver = wire.TypeInfoResolver;
         foreach (var converter in wire.Converters)
         {
             options.Converters.Add(converter);
