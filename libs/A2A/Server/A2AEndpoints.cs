@@ -113,7 +113,7 @@ public static partial class A2AEndpoints
         catch (Exception exception)
         {
             LogFailed(http.RequestServices.GetRequiredService<ILogger<A2ACall>>(), exception, request.Method, http.TraceIdentifier);
-            error = A2AError.Internal($"The request failed inside the server. Try again; if it stays, report trace {http.TraceIdentifier}.");
+            error = options.ExplainFault(exception) ?? A2AError.Internal($"The request failed inside the server. Try again; if it stays, report trace {http.TraceIdentifier}.");
         }
 
         if (stream is not null)

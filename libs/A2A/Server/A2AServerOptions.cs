@@ -19,4 +19,7 @@ public sealed class A2AServerOptions
 
     /// <summary>Extension URIs without which a call is refused; each is also in <see cref="SupportedExtensions"/>.</summary>
     public IList<string> RequiredExtensions { get; } = [];
+
+    /// <summary>Says what a fault of the agent means to the caller; null leaves it an internal error without details.</summary>
+    public Func<Exception, A2AError?> ExplainFault { get; set; } = static _ => null;
 }

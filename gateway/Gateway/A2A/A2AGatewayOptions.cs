@@ -1,0 +1,36 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RenderTrust.Gateway.A2A;
+
+internal sealed class A2AGatewayOptions
+{
+    public const string Section = "Gateway:A2A";
+
+    /// <summary>Most bytes of sealed parts inside one message, before base64. More is uploaded first.</summary>
+    [Range(0, 16 * 1024 * 1024)]
+    public int MaxInlineBytes { get; set; } = 1024 * 1024;
+
+    /// <summary>Seconds that one look at the job log may wait for news.</summary>
+    [Range(1, 60)]
+    public int TailWaitSeconds { get; set; } = 20;
+
+    /// <summary>Most events taken from the job log at once.</summary>
+    [Range(1, 10_000)]
+    public int TailPageEvents { get; set; } = 500;
+
+    /// <summary>Seconds without any news from the job log after which open streams end with an error instead of waiting on.</summary>
+    [Range(1, 600)]
+    public int TailFailureSeconds { get; set; } = 30;
+
+    /// <summary>Events that one stream may lag behind before it reads the task's log again instead.</summary>
+    [Range(16, 100_000)]
+    public int StreamBacklogEvents { get; set; } = 1024;
+
+    /// <summary>Seconds for which the list of modules, and so the agent card, is reused.</summary>
+    [Range(1, 3600)]
+    public int CatalogCacheSeconds { get; set; } = 30;
+
+    /// <summary>Milliseconds between hand-overs of measured times.</summary>
+    [Range(10, 60_000)]
+    public int TimingFlushMilliseconds { get; set; } = 100;
+}
