@@ -1,1 +1,5 @@
-return 0;
+using RenderTrust.Identity;
+
+var builder = WebApplication.CreateBuilder(args);
+await using var app = IdentityService.Build(builder);
+await app.RunAsync();

@@ -78,3 +78,12 @@ public sealed record RevocationList(long Version, IReadOnlyList<Guid> Devices, I
 
 /// <summary><c>GET /v1/identity/me</c>.</summary>
 public sealed record MeResponse(TenantId TenantId, string DisplayName, string Subject, IReadOnlyList<string> Scopes);
+
+/// <summary><c>GET /v1/identity/devices</c> (scope admin).</summary>
+public sealed record DeviceList(IReadOnlyList<DeviceItem> Devices);
+
+public sealed record DeviceItem(DeviceId DeviceId, string Name, DateTimeOffset CreatedAt, bool Revoked);
+
+/// <summary><c>GET /internal/nodes/{nodeId}</c>.</summary>
+/// <param name="KeyId">Of the node's encryption key.</param>
+public sealed record NodeIdentity(NodeId NodeId, TenantId OwnerTenantId, string Name, string KeyId, bool Revoked);

@@ -1,0 +1,37 @@
+using RenderTrust.Contracts;
+using RenderTrust.ServiceDefaults;
+
+namespace RenderTrust.Identity;
+
+/// <summary>The route table: path, policy, slice. The endpoint test reads the same table.</summary>
+internal static class Routes
+{
+    public static void MapIdentity(this WebApplication app)
+    {
+        var open = app.MapGroup("/v1/identity").AllowAnonymous();
+        open.MapPost("/registrations", RegisterDevice.HandleAsync);
+        open.MapPost("/token", IssueToken.HandleAsync);
+        open.MapPost("/node-enrolments", EnrolNode.HandleAsync);
+        open.MapGet("/trust", GetTrust.Handle);
+        open.MapGet("/jwks", GetTrust.HandleJwks);
+
+        var user = app.MapGroup("/v1/identity");
+        user.MapGet("/me", GetMe.HandleAsync).RequireUser();
+        user.MapGet("/key-statements", ListKeyStatements.HandleAsync).RequireUser();
+        user.MapGet("/devices", ListDevices.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapDelete("/devices/{deviceId}", RevokeDevice.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapPost("/api-keys", CreateApiKey.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapGet("/api-keys", ListApiKeys.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapDelete("/api-keys/{apiKeyId:guid}", RevokeApiKey.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapPost("/node-tokens", CreateNodeToken.HandleAsync).RequireScope(Scopes.Nodes);
+        user.MapDelete("/nodes/{nodeId}", RevokeNode.HandleAsync).RequireScope(Scopes.Nodes);
+
+        var platform = app.MapGroup("/internal");
+        platform.MapGet("/jwks", GetTrust.HandleJwks).RequireInternal();
+        platform.MapGet("/ca", GetTrust.Handle).RequireInternal();
+        platform.MapGet("/revocations", ListRevocations.HandleAsync).RequireInternal();
+        platform.MapGet("/nodes/{nodeId}", GetNode.HandleAsync).RequireInternal();
+        platform.MapPost("/api-keys/introspections", IntrospectApiKey.HandleAsync).RequireInternal(Apps.Gateway);
+        platform.MapPost("/server-certificates", IssueServerCertificate.Handle).RequireInternal(Apps.Gateway);
+    }
+}
