@@ -53,7 +53,12 @@ public static class Migrations
         {
             await using (var create = new NpgsqlCommand(
                 $"""
-                CREATE SCHEMA IF NOT EXISTS {Quote(schema)};
+                -- Not CREATE SCHEMA IF NOT EXISTS: that asks for the right to create schemas even when it is there, and a service's role has no such right.
+                DO $$ BEGIN
+                    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{schema.Replace("'", "''", StringComparison.Ordinal)}') THEN
+                        CREATE SCHEMA {Quote(schema)};
+                    END IF;
+                END $$;
                 CREATE TABLE IF NOT EXISTS {Quote(schema)}.schema_migrations (
                     number int PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
                 """, connection))
