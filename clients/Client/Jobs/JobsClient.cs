@@ -276,7 +276,7 @@ public sealed class JobsClient
                             break;
                         }
                     }
-                    catch (Exception exception) when (IsBreak(exception, cancellationToken))
+                    catch (Exception exception) when (IsBreak(exception, updates.TaskId is not null, cancellationToken))
                     {
                         broken = exception;
                         break;
@@ -304,9 +304,15 @@ public sealed class JobsClient
 
             if (++breaks > MaxBreaks)
             {
-                throw broken is null
-                    ? new RenderTrustException(RenderTrustError.Unreachable, $"The stream of task {updates.TaskId} ended {MaxBreaks} times without news. The job goes on; watch it again later.")
-                    : Answers.Unreachable(_http.BaseAddress, broken);
+                throw broken switch
+                {
+                    A2AErrorException refusal => Answers.Refusal(refusal),
+                    A2AHttpException answer => Answers.Refusal(answer),
+                    RenderTrustException unreachable => unreachable,
+                    null => new RenderTrustException(
+                        RenderTrustError.Unreachable, $"The stream of task {updates.TaskId} ended {MaxBreaks} times without news. The job goes on; watch it again later."),
+                    _ => Answers.Unreachable(_http.BaseAddress, broken),
+                };
             }
 
             var pause = FirstPause * Math.Pow(2, breaks - 1);
@@ -341,8 +347,10 @@ public sealed class JobsClient
         yield return StreamResponse.Of(await agent.GetTaskAsync(taskId, historyLength: 0, cancellationToken));
     }
 
-    private static bool IsBreak(Exception exception, CancellationToken cancellationToken) => exception switch
+    private static bool IsBreak(Exception exception, bool taskKnown, CancellationToken cancellationToken) => exception switch
     {
+        // A server that stops or stumbles ends its streams with an error; the task goes on elsewhere.
+        A2AErrorException refusal => taskKnown && refusal.Error.Code == A2AErrorCodes.InternalError,
         OperationCanceledException => !cancellationToken.IsCancellationRequested,
         HttpRequestException or IOException => true,
         RenderTrustException refusal => refusal.Error is RenderTrustError.Unreachable or RenderTrustError.Busy,
