@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using RenderTrust.A2A;
 using RenderTrust.Contracts;
+using RenderTrust.Gateway.Blobs;
 
 namespace RenderTrust.Gateway.A2A;
 
@@ -13,9 +14,6 @@ internal sealed record InlineBlob(string Sha256, byte[] Bytes);
 /// <param name="SpecPath">JSON path of the spec, for errors about it.</param>
 internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<InlineBlob> Inline)
 {
-    /// <summary>First bytes of everything sealed (docs/formats): enough to tell ciphertext from a scene file.</summary>
-    private static ReadOnlySpan<byte> SealedMagic => "RTSEAL1\n"u8;
-
     private const int EncapsulatedKeyBytes = 65;
     private const int WrappedKeyBytes = 48;
 
@@ -72,7 +70,7 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
             { Text: not null } => "is plain text. What a job works on is sealed before it is sent: parameters go into the sealed manifest, files into sealed assets",
             { Url: not null } => "is a URL. Assets are sealed and uploaded to /v1/uploads, never fetched",
             { Raw: not null, MediaType: not MediaTypes.Sealed } => $"has media type {mediaType}. Seal the asset and send it as {MediaTypes.Sealed}",
-            { Raw: { } bytes } when !bytes.AsSpan().StartsWith(SealedMagic) => "is not in the sealed format (docs/formats). Plaintext assets are refused; seal it with your own keys first",
+            { Raw: { } bytes } when !bytes.AsSpan().StartsWith(SealedFormat.Magic) => "is not in the sealed format (docs/formats). Plaintext assets are refused; seal it with your own keys first",
             { Data.ValueKind: not JsonValueKind.Undefined, MediaType: not MediaTypes.JobSpec } => $"is data of media type {mediaType}; the one known here is {MediaTypes.JobSpec}",
             _ => null,
         };

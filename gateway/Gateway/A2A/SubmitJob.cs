@@ -1,5 +1,6 @@
 using RenderTrust.A2A;
 using RenderTrust.Contracts;
+using RenderTrust.Gateway.Blobs;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway.A2A;
@@ -11,7 +12,7 @@ internal sealed record SubmittedJob(TaskId TaskId, JobId JobId, string ContextId
 /// <summary>
 /// Takes a job from a message to the scheduler. Repeating a message is safe: blobs are stored by hash, and the scheduler looks the job up by its id first.
 /// </summary>
-internal sealed partial class SubmitJob(AppInvoker apps, ISealedBlobs blobs, ModuleCache modules, PublicParameters publicParameters, TimeProvider time, ILogger<SubmitJob> logger)
+internal sealed partial class SubmitJob(AppInvoker apps, IBlobStore blobs, ModuleCache modules, PublicParameters publicParameters, TimeProvider time, ILogger<SubmitJob> logger)
 {
     public async Task<SubmittedJob> RunAsync(JobMessage job, TenantId tenant, string? contextId, DateTimeOffset receivedAt, CancellationToken cancellationToken)
     {
@@ -23,7 +24,7 @@ internal sealed partial class SubmitJob(AppInvoker apps, ISealedBlobs blobs, Mod
             throw new A2AErrorException(A2AError.InvalidParams(violations).WithInfo("PUBLIC_PARAMETERS_INVALID", JobRefusals.Domain, ("module", spec.Module)));
         }
 
-        await Task.WhenAll(job.Inline.Select(blob => blobs.StoreAsync(tenant, blob, cancellationToken)));
+        await Task.WhenAll(job.Inline.Select(blob => StoreAsync(tenant, blob, cancellationToken)));
         await RefuseMissingBlobsAsync(job, tenant, cancellationToken);
 
         var request = new SubmitJobRequest(tenant, contextId ?? Guid.CreateVersion7().ToString(), spec, receivedAt);
@@ -37,6 +38,16 @@ internal sealed partial class SubmitJob(AppInvoker apps, ISealedBlobs blobs, Mod
         var taskId = response.TaskId ?? throw new InvalidOperationException($"The scheduler answered {response.Outcome} without a task id.");
         LogSubmitted(logger, spec.JobId, taskId, tenant, response.Outcome);
         return new SubmittedJob(taskId, spec.JobId, request.ContextId, time.GetUtcNow(), response.Outcome is SubmitOutcome.Accepted);
+    }
+
+    private async Task StoreAsync(TenantId tenant, InlineBlob blob, CancellationToken cancellationToken)
+    {
+        using var content = new MemoryStream(blob.Bytes, writable: false);
+        var outcome = await blobs.PutAsync(tenant, blob.Sha256, content, cancellationToken);
+        if (outcome is not (PutOutcome.Stored or PutOutcome.AlreadyThere))
+        {
+            throw new InvalidOperationException($"The blob store answered {outcome} to sealed bytes whose form, size and hash had been checked.");
+        }
     }
 
     private async Task RefuseMissingBlobsAsync(JobMessage job, TenantId tenant, CancellationToken cancellationToken)

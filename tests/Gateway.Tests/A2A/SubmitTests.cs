@@ -39,7 +39,7 @@ public sealed class SubmitTests : IAsyncLifetime
         Assert.Equal(spec.JobId.ToString(), (string?)task.Metadata![WellKnown.SealingExtension]!["jobId"]);
         var submitted = Assert.Single(_host.Sidecar.Scheduler.Submissions);
         Assert.Equal((_device.Tenant, task.ContextId, spec.JobId), (submitted.TenantId, submitted.ContextId, submitted.Spec.JobId));
-        Assert.Equal(2, _host.Blobs.Stored.Count(blob => blob.Key.Tenant == _device.Tenant));
+        Assert.Equal(2, _host.BlobCount);
     }
 
     [Fact]
@@ -110,7 +110,7 @@ public sealed class SubmitTests : IAsyncLifetime
         }
 
         Assert.Equal(A2AErrorCodes.ContentTypeNotSupported, (await RefusedAsync(TestData.Message(new Part { Text = "sphere {}", Filename = "scene.pov" }))).Code);
-        Assert.Empty(_host.Blobs.Stored);
+        Assert.Equal(0, _host.BlobCount);
         Assert.Empty(_host.Sidecar.Scheduler.Submissions);
     }
 
@@ -199,10 +199,10 @@ public sealed class SubmitTests : IAsyncLifetime
         Assert.Equal(("BLOB_MISSING", spec.Assets[0].BlobSha256, "message.parts[0].data.assets[0]"), (refusal.Reason, refusal.Metadata("sha256"), refusal.FieldViolations[0].Field));
 
         // Another tenant's blob of that hash changes nothing.
-        _host.Blobs.Stored[(TenantId.New(), spec.Assets[0].BlobSha256)] = asset;
+        await _host.StoreAsync(TenantId.New(), asset);
         Assert.Equal("BLOB_MISSING", (await RefusedAsync(request)).Reason);
 
-        _host.Blobs.Stored[(_device.Tenant, spec.Assets[0].BlobSha256)] = asset;
+        await _host.StoreAsync(_device.Tenant, asset);
         Assert.NotNull((await _agent.SendMessageAsync(request, Token)).Task);
     }
 
@@ -215,7 +215,7 @@ public sealed class SubmitTests : IAsyncLifetime
         var refusal = await RefusedAsync(TestData.Message(TestData.SpecPart(spec), TestData.SealedPart(manifest), TestData.SealedPart(asset)));
 
         Assert.Equal(("UNKNOWN_MODULE", "blender@9.9.9"), (refusal.Reason, refusal.Metadata("module")));
-        Assert.Empty(_host.Blobs.Stored);
+        Assert.Equal(0, _host.BlobCount);
     }
 
     [Theory]

@@ -1,11 +1,10 @@
-using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using RenderTrust.A2A;
 using RenderTrust.Contracts;
-using RenderTrust.Gateway.A2A;
+using RenderTrust.Gateway.Blobs;
 using RenderTrust.TestKit;
 
 namespace RenderTrust.Gateway.Tests.Hosting;
@@ -15,12 +14,15 @@ internal sealed class EdgeHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private EdgeHost(WebApplication app, FakeSidecar sidecar, MemoryBlobs blobs, Uri gateway, Uri appUrl) =>
+    private EdgeHost(WebApplication app, FakeSidecar sidecar, DirectoryInfo blobs, Uri gateway, Uri appUrl) =>
         (_app, Sidecar, Blobs, Gateway, AppUrl) = (app, sidecar, blobs, gateway, appUrl);
 
     public FakeSidecar Sidecar { get; }
 
-    public MemoryBlobs Blobs { get; }
+    /// <summary>Folder of the blob store.</summary>
+    public DirectoryInfo Blobs { get; }
+
+    public int BlobCount => Blobs.EnumerateFiles("*", SearchOption.AllDirectories).Count();
 
     public Uri Gateway { get; }
 
@@ -43,14 +45,21 @@ internal sealed class EdgeHost : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value));
         builder.AddEdge();
         builder.Logging.ClearProviders();
-        var blobs = new MemoryBlobs();
-        builder.Services.AddSingleton<ISealedBlobs>(blobs);
+        var blobs = Directory.CreateTempSubdirectory("rendertrust-edge-");
+        builder.Services.Configure<BlobOptions>(options => options.Directory = blobs.FullName);
+        builder.Services.AddSingleton<IBlobStore, FileBlobStore>();
         var app = builder.Build();
         app.MapEdge();
         app.MapGet("/internal/probe", () => "inside").AllowAnonymous();
         app.MapGet("/v1/node/probe", () => "nodes").AllowAnonymous();
         await app.StartAsync();
         return new EdgeHost(app, sidecar, blobs, new Uri($"http://127.0.0.1:{publicPort}"), new Uri($"http://127.0.0.1:{appPort}"));
+    }
+
+    public async Task StoreAsync(TenantId tenant, byte[] content)
+    {
+        using var stream = new MemoryStream(content);
+        Assert.Equal(PutOutcome.Stored, await _app.Services.GetRequiredService<IBlobStore>().PutAsync(tenant, TestData.Ref(content).BlobSha256, stream, TestContext.Current.CancellationToken));
     }
 
     public Device NewDevice() => new(Sidecar);
@@ -79,18 +88,6 @@ internal sealed class EdgeHost : IAsyncDisposable
         Sidecar.Scheduler.Stop();
         await _app.DisposeAsync();
         await Sidecar.DisposeAsync();
-    }
-}
-
-internal sealed class MemoryBlobs : ISealedBlobs
-{
-    public ConcurrentDictionary<(TenantId Tenant, string Sha256), byte[]> Stored { get; } = new();
-
-    public Task<bool> ExistsAsync(TenantId tenant, string sha256, CancellationToken cancellationToken) => Task.FromResult(Stored.ContainsKey((tenant, sha256)));
-
-    public Task StoreAsync(TenantId tenant, InlineBlob blob, CancellationToken cancellationToken)
-    {
-        Stored[(tenant, blob.Sha256)] = blob.Bytes;
-        return Task.CompletedTask;
+        Blobs.Delete(recursive: true);
     }
 }
