@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json.Nodes;
 using Microsoft.Extensions.Options;
 using RenderTrust.A2A;
 using RenderTrust.Contracts;
@@ -30,11 +29,11 @@ internal sealed class JobAgent(
             MeasureSubmit(submitted, call);
 
             // A job taken this moment is known without asking; a repeated one may have come far since.
-            return new SendMessageResponse { Task = submitted.IsNew ? Fresh(submitted) : (await ReadOwnAsync(submitted, message, tenant, cancellationToken)).Snapshot(historyLength) };
+            return new SendMessageResponse { Task = submitted.IsNew ? submitted.FirstView().Snapshot(historyLength) : (await ReadOwnAsync(submitted, message, tenant, cancellationToken)).Snapshot(historyLength) };
         }
 
         // Leaving early ends the wait, never the job.
-        await foreach (var followed in tasks.FollowAsync(submitted.TaskId, tenant, historyLength, view => RefuseOtherContext(view, message), cancellationToken))
+        await foreach (var followed in tasks.FollowAsync(submitted.TaskId, tenant, known: null, historyLength, view => RefuseOtherContext(view, message), cancellationToken))
         {
             if (followed.IsLast)
             {
@@ -57,7 +56,7 @@ internal sealed class JobAgent(
 
         var submitted = await SubmitAsync(job, message, call, cancellationToken);
         MeasureSubmit(submitted, call);
-        await foreach (var response in StreamAsync(submitted.TaskId, request.Configuration?.HistoryLength, view => RefuseOtherContext(view, message), call, cancellationToken))
+        await foreach (var response in StreamAsync(submitted.TaskId, submitted.IsNew ? submitted.FirstView() : null, request.Configuration?.HistoryLength, view => RefuseOtherContext(view, message), call, cancellationToken))
         {
             yield return response;
         }
@@ -81,14 +80,14 @@ internal sealed class JobAgent(
     }
 
     public IAsyncEnumerable<StreamResponse> SubscribeToTaskAsync(SubscribeToTaskRequest request, A2ACall call, CancellationToken cancellationToken) =>
-        StreamAsync(TaskFollower.Parse(request.Id), null, view => RefuseEnded(view, request.Id), call, cancellationToken);
+        StreamAsync(TaskFollower.Parse(request.Id), known: null, historyLength: null, view => RefuseEnded(view, request.Id), call, cancellationToken);
 
     private string PublicUrl => gateway.Value.PublicUrl.TrimEnd('/');
 
     private async IAsyncEnumerable<StreamResponse> StreamAsync(
-        TaskId taskId, int? historyLength, Action<TaskView> check, A2ACall call, [EnumeratorCancellation] CancellationToken cancellationToken)
+        TaskId taskId, TaskView? known, int? historyLength, Action<TaskView> check, A2ACall call, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var followed in tasks.FollowAsync(taskId, call.Http.User.TenantId(), historyLength, check, cancellationToken))
+        await foreach (var followed in tasks.FollowAsync(taskId, call.Http.User.TenantId(), known, historyLength, check, cancellationToken))
         {
             yield return followed.Response;
 
@@ -157,12 +156,4 @@ internal sealed class JobAgent(
             throw new A2AErrorException(A2AError.UnsupportedOperation($"Task '{taskId}' has ended ({view.State}); nothing more will happen to it. Use GetTask."));
         }
     }
-
-    private static AgentTask Fresh(SubmittedJob submitted) => new()
-    {
-        Id = submitted.TaskId.ToString(),
-        ContextId = submitted.ContextId,
-        Status = new AgentTaskStatus { State = TaskState.Submitted, Timestamp = submitted.At },
-        Metadata = new JsonObject { [WellKnown.SealingExtension] = new JsonObject { ["jobId"] = submitted.JobId.ToString() } },
-    };
 }

@@ -7,7 +7,13 @@ namespace RenderTrust.Gateway.A2A;
 
 /// <summary>A job that the scheduler has taken.</summary>
 /// <param name="IsNew">False for a repeated submission, whose task may be anywhere in its life.</param>
-internal sealed record SubmittedJob(TaskId TaskId, JobId JobId, string ContextId, DateTimeOffset At, bool IsNew);
+internal sealed record SubmittedJob(TaskId TaskId, TenantId TenantId, JobSpec Spec, string ContextId, DateTimeOffset At, bool IsNew)
+{
+    /// <summary>A new job as its log begins, without asking: the first event of every log is Submitted.</summary>
+    public TaskView FirstView() => TaskView.Of(new TaskLog(
+        TaskId, Spec.JobId, ContextId, JobStatus.Submitted,
+        [new JobEvent(TaskId, Spec.JobId, TenantId, ContextId, 1, JobEventKind.Submitted, At, new JobEventBody(Status: JobStatus.Submitted, UnitCount: Spec.UnitCount))]));
+}
 
 /// <summary>
 /// Takes a job from a message to the scheduler. Repeating a message is safe: blobs are stored by hash, and the scheduler looks the job up by its id first.
@@ -37,7 +43,7 @@ internal sealed partial class SubmitJob(AppInvoker apps, IBlobStore blobs, Modul
 
         var taskId = response.TaskId ?? throw new InvalidOperationException($"The scheduler answered {response.Outcome} without a task id.");
         LogSubmitted(logger, spec.JobId, taskId, tenant, response.Outcome);
-        return new SubmittedJob(taskId, spec.JobId, request.ContextId, time.GetUtcNow(), response.Outcome is SubmitOutcome.Accepted);
+        return new SubmittedJob(taskId, tenant, spec, request.ContextId, time.GetUtcNow(), response.Outcome is SubmitOutcome.Accepted);
     }
 
     private async Task StoreAsync(TenantId tenant, InlineBlob blob, CancellationToken cancellationToken)

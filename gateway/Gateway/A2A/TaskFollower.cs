@@ -26,18 +26,21 @@ internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEven
     /// The task as it stands, then everything that happens to it, each once and in order, until it ends. Order of steps:
     /// 1. listen, 2. read the log, 3. tell what the log says, 4. tell what is heard and is newer. Listening first is what leaves no gap.
     /// </summary>
+    /// <param name="known">A task that was made this moment: it is told at once, and the log is read only after that.</param>
     public async IAsyncEnumerable<FollowedEvent> FollowAsync(
-        TaskId taskId, TenantId tenant, int? historyLength, Action<TaskView>? check, [EnumeratorCancellation] CancellationToken cancellationToken)
+        TaskId taskId, TenantId tenant, TaskView? known, int? historyLength, Action<TaskView>? check, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await tail.WaitUntilFollowingAsync(cancellationToken);
         using var subscription = hub.Subscribe(taskId, options.Value.StreamBacklogEvents);
-        var view = await ReadAsync(taskId, tenant, cancellationToken);
+        var view = known ?? await ReadAsync(taskId, tenant, cancellationToken);
         check?.Invoke(view);
         yield return new FollowedEvent(StreamResponse.Of(view.Snapshot(historyLength)), view.State.IsTerminal());
 
+        var mayBeBehind = known is not null;
         while (!view.State.IsTerminal())
         {
-            var next = await NextAsync(subscription, cancellationToken);
+            var next = mayBeBehind ? null : await NextAsync(subscription, cancellationToken);
+            mayBeBehind = false;
             if (next is not null && next.Seq <= view.Seq)
             {
                 continue;
