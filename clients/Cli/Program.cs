@@ -1,1 +1,42 @@
-return 0;
+using System.CommandLine;
+using RenderTrust.Cli;
+using RenderTrust.Cli.Commands;
+using RenderTrust.Cli.Demo;
+using RenderTrust.Cli.Output;
+using RenderTrust.Client;
+
+var context = new CliContext(Environment.GetEnvironmentVariable("RENDERTRUST_ROOT") ?? Environment.CurrentDirectory);
+var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios own, with assets sealed from submission to export.")
+{
+    DemoCommand.Create(context),
+    PlatformCommands.Up(context),
+    PlatformCommands.Down(context),
+    PlatformCommands.Status(context),
+    LoginCommand.Create(context),
+    KeysCommand.Create(context),
+    CreditsCommand.Create(context),
+    SubmitCommand.Create(context),
+    JobCommands.Watch(context),
+    JobCommands.Fetch(context),
+    JobCommands.Jobs(context),
+    JobCommands.Cancel(context),
+    NodeCommand.Create(context),
+    ModuleCommand.Create(context),
+};
+
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (CliException exception)
+{
+    return context.Report(exception);
+}
+catch (RenderTrustException exception)
+{
+    return context.Report(new CliException(exception.Message));
+}
+catch (OperationCanceledException)
+{
+    return 130;
+}

@@ -38,7 +38,7 @@ internal static class PlatformCommands
             var platform = LocalPlatform.Open(context.Platform, options);
             await context.Console.Status().StartAsync("Starting", async status =>
             {
-                await StartAsync(context, platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
+                await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
             });
             var report = StatusReport.Read(context.Platform)!;
             Show(context, report, parsed.GetValue(Json));
@@ -101,13 +101,13 @@ internal static class PlatformCommands
 
     private static readonly Option<bool> DeleteData = new("--delete-data") { Description = "Also delete the database, blobs and keys of this platform." };
 
-    private static async Task StartAsync(CliContext context, LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
+    private static async Task StartAsync(LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
     {
         progress("Starting Postgres, Redis and the module registry");
         await platform.StartStoresAsync(cancellationToken);
         progress("Starting the services behind their sidecars");
         await platform.StartServicesAsync(cancellationToken);
-        var fleet = new LocalFleet(context, platform);
+        var fleet = new LocalFleet(platform);
         progress("Publishing the povray module");
         await fleet.PublishPovrayAsync(cancellationToken);
         for (var index = 1; index <= nodes; index++)
@@ -130,7 +130,7 @@ internal static class PlatformCommands
                 if (platform.Processes.FirstOrDefault(process => !process.IsRunning) is { } dead)
                 {
                     context.Console.MarkupLineInterpolated($"[yellow]{dead.Name} ended; starting it again[/] [grey](log: {dead.LogPath})[/]");
-                    await StartAsync(context, platform, nodes, slots, runner, _ => { }, cancellationToken);
+                    await StartAsync(platform, nodes, slots, runner, _ => { }, cancellationToken);
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -167,7 +167,7 @@ internal static class PlatformCommands
         var services = new Table().RoundedBorder().AddColumn("part").AddColumn("health").AddColumn("pid").AddColumn("log");
         foreach (var service in report.Services)
         {
-            services.AddRow(service.Name, service.Health is "healthy" or "running" ? $"[green]{service.Health}[/]" : $"[red]{service.Health}[/]", service.Pid == 0 ? "" : $"{service.Pid}", Markup.Escape(service.Log));
+            services.AddRow(service.Name, service.Health is "ready" or "running" ? $"[green]{service.Health}[/]" : $"[red]{service.Health}[/]", service.Pid == 0 ? "" : $"{service.Pid}", Markup.Escape(service.Log));
         }
 
         context.Console.Write(urls);

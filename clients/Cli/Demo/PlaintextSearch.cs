@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.IO.Compression;
 using System.Text;
@@ -18,6 +19,7 @@ internal static class PlaintextSearch
 {
     private const int LongestInflatedBytes = 64 * 1024 * 1024;
     private const int ShortestEncodedRun = 24;
+    private static readonly SearchValues<byte> HexDigits = SearchValues.Create("0123456789abcdefABCDEF"u8);
 
     public static IReadOnlyList<PlaintextHit> Find(IEnumerable<SearchedPlace> places, IReadOnlyList<string> markers)
     {
@@ -141,7 +143,7 @@ internal static class PlaintextSearch
     {
         // A dump writes bytes as \x…; the x is no hex digit and the backslash has ended the run before it.
         var hex = run[0] == (byte)'x' ? run[1..] : run;
-        if (hex.Length % 2 == 0 && hex.IndexOfAnyExcept("0123456789abcdefABCDEF"u8) < 0)
+        if (hex.Length % 2 == 0 && hex.IndexOfAnyExcept(HexDigits) < 0)
         {
             Scan(place, path + "hex/", Convert.FromHexString(Encoding.ASCII.GetString(hex)), needles, hits, depth + 1);
             return;

@@ -179,7 +179,7 @@ internal sealed class LocalPlatform
 
     /// <summary>App ids that the sidecar host does not report healthy.</summary>
     public static IReadOnlyList<string> ServicesNotReady(PlatformPaths paths) =>
-        [.. ReadServices(paths).Where(service => service.Health != "healthy").Select(service => service.AppId)];
+        [.. ReadServices(paths).Where(service => service.Health != "ready").Select(service => service.AppId)];
 
     public static IReadOnlyList<ServiceStatus> ReadServices(PlatformPaths paths)
     {
@@ -194,10 +194,10 @@ internal sealed class LocalPlatform
             return
             [
                 .. document.RootElement.GetProperty("apps").EnumerateArray().Select(app => new ServiceStatus(
-                    app.GetProperty("appId").GetString()!,
+                    app.GetProperty("id").GetString()!,
                     app.TryGetProperty("pid", out var pid) && pid.ValueKind == JsonValueKind.Number ? pid.GetInt32() : 0,
                     app.GetProperty("health").GetString()!,
-                    app.TryGetProperty("logPath", out var log) ? log.GetString() ?? "" : "")),
+                    app.TryGetProperty("log", out var log) ? log.GetString() ?? "" : "")),
             ];
         }
         catch (JsonException)

@@ -27,7 +27,7 @@ internal sealed record StatusReport(
 
         var gateway = $"http://127.0.0.1:{state.Ports["gateway"]}";
         return new StatusReport(
-            parts.Count > 0 && parts.All(part => part.Health is "running" or "healthy"),
+            parts.Count > 0 && parts.All(part => part.Health is "running" or "ready"),
             state.Sidecar,
             new Dictionary<string, string>
             {

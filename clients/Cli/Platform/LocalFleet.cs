@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using RenderTrust.Client;
+using RenderTrust.Cli.Output;
+using RenderTrust.Contracts;
+
+namespace RenderTrust.Cli.Platform;
+
+/// <summary>The edge nodes and the module of a local platform, owned by a studio and a developer that have profiles of their own.</summary>
+internal sealed class LocalFleet(LocalPlatform platform)
+{
+    public string StudioProfile => Path.Combine(platform.Paths.Profiles, "studio");
+
+    public string DeveloperProfile => Path.Combine(platform.Paths.Profiles, "developer");
+
+    public async Task<ModuleVersion> PublishPovrayAsync(CancellationToken cancellationToken)
+    {
+        using var developer = await Profiles.OpenOrSignUpAsync(DeveloperProfile, platform.GatewayUrl, "Module developer", cancellationToken);
+        return await PovrayModule.PublishAsync(platform, developer, cancellationToken);
+    }
+
+    /// <summary>Enrols the node with a one-time token unless it is enrolled already, and starts its agent.</summary>
+    public async Task StartNodeAsync(int index, string runner, int slots, CancellationToken cancellationToken)
+    {
+        var state = platform.Paths.NodeState(index);
+        var name = $"node-{index}";
+        using (var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken))
+        {
+            if (!File.Exists(Path.Combine(state, "node.json")))
+            {
+                var token = await studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken);
+                var file = Path.Combine(platform.Paths.Configuration, $"{name}.token");
+                await File.WriteAllTextAsync(file, token.Token, cancellationToken);
+                File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                try
+                {
+                    await Shell.RunAsync(
+                        ["dotnet", platform.AgentProgram, "enroll", "--gateway", platform.GatewayUrl.ToString(), "--token-file", file, "--state", state, "--name", name],
+                        cancellationToken, platform.Paths.Log(name));
+                }
+                finally
+                {
+                    File.Delete(file);
+                }
+            }
+        }
+
+        platform.StartNode(index, state, runner, slots);
+    }
+
+    /// <summary>Waits until the scheduler sees the nodes online, and answers what it says of them.</summary>
+    public async Task<IReadOnlyList<NodeListItem>> WaitForNodesAsync(int count, CancellationToken cancellationToken)
+    {
+        if (count == 0)
+        {
+            return [];
+        }
+
+        using var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken);
+        var watch = Stopwatch.StartNew();
+        IReadOnlyList<NodeListItem> nodes = [];
+        while (watch.Elapsed < TimeSpan.FromSeconds(60))
+        {
+            nodes = (await studio.ListNodesAsync(cancellationToken)).Nodes;
+            if (nodes.Count(node => node.Status == "online") >= count)
+            {
+                return nodes;
+            }
+
+            if (platform.Processes.FirstOrDefault(process => process.Name.StartsWith("node-", StringComparison.Ordinal) && !process.IsRunning) is { } dead)
+            {
+                throw new CliException($"{dead.Name} ended while starting:\n{ManagedProcess.Tail(dead.LogPath)}", dead.LogPath);
+            }
+
+            await Task.Delay(150, cancellationToken);
+        }
+
+        throw new CliException(
+            $"{nodes.Count(node => node.Status == "online")} of {count} nodes came online within 60 s. Last lines of node-1:\n{ManagedProcess.Tail(platform.Paths.Log("node-1"))}",
+            platform.Paths.Log("node-1"));
+    }
+}

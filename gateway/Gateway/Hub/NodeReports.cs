@@ -1,0 +1,73 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using RenderTrust.Contracts;
+using RenderTrust.ServiceDefaults;
+
+namespace RenderTrust.Gateway.Hub;
+
+/// <summary>Heartbeats and progress end here and go on in batches: only the newest of each counts, and a lost batch does no harm.</summary>
+internal sealed partial class NodeReports(AppInvoker invoker, IOptions<HubOptions> options, TimeProvider time, ILogger<NodeReports> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+    private readonly ConcurrentDictionary<NodeId, NodeHeartbeat> heartbeats = new();
+    private readonly ConcurrentDictionary<AttemptId, UnitProgressReport> progress = new();
+
+    public void Heartbeat(NodeHeartbeat heartbeat) => heartbeats[heartbeat.NodeId] = heartbeat;
+
+    public void Progress(UnitProgressReport report) => progress[report.AttemptId] = report;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var turn = 0;
+        var failures = 0;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await Task.Delay(Interval, time, stoppingToken);
+                if (Take(progress) is { Count: > 0 } reports)
+                {
+                    await invoker.PostAsync(Apps.Scheduler, "/internal/progress", new ProgressBatch(reports), stoppingToken);
+                }
+
+                if (++turn % 4 == 0 && Take(heartbeats) is { Count: > 0 } beats)
+                {
+                    await invoker.PostAsync(Apps.Scheduler, "/internal/node-heartbeats", new NodeHeartbeatBatch(options.Value.AppId, beats), stoppingToken);
+                }
+
+                failures = 0;
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (exception is UnknownOutcomeException or AppUnavailableException or AppCallException)
+            {
+                // The next report says more than the lost one did.
+                failures++;
+                if (failures % 40 == 1)
+                {
+                    LogNotDelivered(logger, exception, failures);
+                }
+            }
+        }
+    }
+
+    private static List<TValue> Take<TKey, TValue>(ConcurrentDictionary<TKey, TValue> values)
+        where TKey : notnull
+    {
+        var taken = new List<TValue>();
+        foreach (var key in values.Keys)
+        {
+            if (values.TryRemove(key, out var value))
+            {
+                taken.Add(value);
+            }
+        }
+
+        return taken;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Heartbeats or progress did not reach the scheduler ({Failures} times in a row)")]
+    private static partial void LogNotDelivered(ILogger logger, Exception exception, int failures);
+}

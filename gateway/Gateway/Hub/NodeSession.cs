@@ -1,0 +1,101 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using RenderTrust.Contracts;
+using RenderTrust.EdgeProtocol;
+
+namespace RenderTrust.Gateway.Hub;
+
+/// <summary>One open stream of one node. Frames to the node wait in a bounded queue, so a slow node only holds up itself.</summary>
+internal sealed class NodeSession : IDisposable
+{
+    private readonly Channel<HubFrame> outgoing;
+    private readonly ConcurrentDictionary<(AttemptId Attempt, long Token), TaskCompletionSource<LeaseAck>> offers = new();
+    private readonly CancellationTokenSource ended = new();
+
+    public NodeSession(NodeIdentity node, int outgoingFrames)
+    {
+        Node = node;
+        outgoing = Channel.CreateBounded<HubFrame>(new BoundedChannelOptions(outgoingFrames) { SingleReader = true });
+    }
+
+    public NodeIdentity Node { get; }
+
+    /// <summary>0 until the scheduler has opened the session.</summary>
+    public long Epoch { get; set; }
+
+    /// <summary>Why the hub ended it; null while it lives or when the node went by itself.</summary>
+    public string? EndReason { get; private set; }
+
+    public CancellationToken Ended => ended.Token;
+
+    public ChannelReader<HubFrame> Outgoing => outgoing.Reader;
+
+    public void Dispose()
+    {
+        ended.Dispose();
+        foreach (var waiting in offers.Values)
+        {
+            waiting.TrySetCanceled();
+        }
+    }
+
+    /// <summary>Ends the stream; safe to call again and from anywhere.</summary>
+    public void End(string reason)
+    {
+        EndReason ??= reason;
+        outgoing.Writer.TryComplete();
+        try
+        {
+            ended.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The stream has ended by itself in the meantime, which is what was asked for.
+        }
+    }
+
+    /// <summary>False when the node reads too slowly to be sent anything; its stream is then ended and comes back clean.</summary>
+    public bool TrySend(HubFrame frame)
+    {
+        if (outgoing.Writer.TryWrite(frame))
+        {
+            return true;
+        }
+
+        End("The node does not read its stream.");
+        return false;
+    }
+
+    /// <summary>Sends an offer and waits for its acknowledgement; null when none came.</summary>
+    public async Task<LeaseAck?> OfferAsync(AttemptId attempt, long fencingToken, HubFrame offer, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var waiting = offers.GetOrAdd((attempt, fencingToken), _ => new TaskCompletionSource<LeaseAck>(TaskCreationOptions.RunContinuationsAsynchronously));
+        try
+        {
+            if (!TrySend(offer))
+            {
+                return null;
+            }
+
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, Ended);
+            return await waiting.Task.WaitAsync(limit, time, either.Token);
+        }
+        catch (Exception exception) when (exception is TimeoutException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return null;
+        }
+        finally
+        {
+            offers.TryRemove((attempt, fencingToken), out _);
+        }
+    }
+
+    /// <summary>An acknowledgement that nobody waits for any more is dropped: the scheduler verifies by itself.</summary>
+    public void Acknowledge(AttemptId attempt, LeaseAck ack)
+    {
+        if (offers.TryGetValue((attempt, ack.FencingToken), out var waiting))
+        {
+            waiting.TrySetResult(ack);
+        }
+    }
+}
