@@ -26,7 +26,7 @@ public enum RenderTrustError
     /// <summary>Any other refusal of what was asked; <see cref="RenderTrustException.Reason"/> says more.</summary>
     Refused,
 
-    /// <summary>429, or told to wait.</summary>
+    /// <summary>429, or a part of the platform that is away for the moment: try again.</summary>
     Busy,
 
     /// <summary>5xx: a fault of the platform.</summary>

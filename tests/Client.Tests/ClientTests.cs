@@ -78,6 +78,20 @@ public sealed class ClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_platform_with_a_certificate_of_its_own_CA_is_reached_once_that_CA_is_known()
+    {
+        await using var platform = await FakePlatform.StartAsync(https: true);
+        var unknown = new SignUp(platform.Url, "Ada", "laptop");
+
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => RenderTrustClient.SignUpInMemoryAsync(unknown, Token));
+        using var profile = await RenderTrustClient.SignUpInMemoryAsync(unknown with { CaFingerprintSha256 = platform.Ca.Fingerprint }, Token);
+        using var client = new RenderTrustClient(profile);
+
+        Assert.Equal(RenderTrustError.Unreachable, refusal.Error);
+        Assert.Equal(5, (await client.Credits.GetBalanceAsync(Token)).AvailableMicrocredits);
+    }
+
+    [Fact]
     public async Task Requests_share_a_token_and_each_has_its_own_proof()
     {
         await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _client.Credits.GetBalanceAsync(Token)));
@@ -241,6 +255,19 @@ public sealed class ClientTests : IAsyncLifetime
         Assert.Equal(RenderTrustError.InsufficientCredits, refusal.Error);
         Assert.Equal(-32602, refusal.RpcCode);
         Assert.Contains("costs 10 credits", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_submission_is_repeated_while_a_part_of_the_platform_is_away()
+    {
+        using var client = new RenderTrustClient(_profile, new RenderTrustClientOptions { Time = new HastyTime() });
+        _platform.Agent.Refusal = A2AError.Internal("A part of the platform is not reachable.").WithInfo("SERVICE_UNAVAILABLE", "rendertrust.dev");
+
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => client.Jobs.SubmitAsync(Draft(), null, Token));
+
+        Assert.Equal(RenderTrustError.Busy, refusal.Error);
+        Assert.Equal(4, _platform.Agent.Sent.Count);
+        Assert.Single(_platform.Agent.Sent.Select(sent => sent.Message!.MessageId).Distinct());
     }
 
     [Fact]

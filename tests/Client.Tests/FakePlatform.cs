@@ -1,7 +1,9 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -26,11 +28,15 @@ internal sealed class FakePlatform : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private FakePlatform(WebApplication app) => _app = app;
+    private FakePlatform(WebApplication app, TestCa ca)
+    {
+        _app = app;
+        Ca = ca;
+    }
 
     public Uri Url { get; private set; } = new("http://unset.example");
 
-    public TestCa Ca { get; } = new();
+    public TestCa Ca { get; }
 
     public RecipientKeyPair Node { get; } = RecipientKeyPair.Generate();
 
@@ -60,11 +66,20 @@ internal sealed class FakePlatform : IAsyncDisposable
 
     public FakeAgent Agent { get; } = new();
 
-    public static async Task<FakePlatform> StartAsync()
+    public static async Task<FakePlatform> StartAsync(bool https = false)
     {
+        var ca = new TestCa();
         var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listener =>
+        {
+            if (https)
+            {
+                var (certificate, key) = ca.Issue("gateway", "urn:test:gateway");
+                listener.UseHttps(X509CertificateLoader.LoadPkcs12(certificate.CopyWithPrivateKey(key).Export(X509ContentType.Pkcs12), null));
+            }
+        }));
         builder.Services.AddA2AServer();
         FakePlatform platform = null!;
         builder.Services.AddSingleton<IA2AAgent>(_ => platform.Agent);
@@ -76,7 +91,7 @@ internal sealed class FakePlatform : IAsyncDisposable
             }
         });
         var app = builder.Build();
-        platform = new FakePlatform(app);
+        platform = new FakePlatform(app, ca);
         platform.Map();
         await app.StartAsync();
         platform.Url = new Uri(app.Urls.Single());

@@ -36,7 +36,7 @@ internal sealed class TestCa : IDisposable
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName("test.example");
+        names.AddIpAddress(System.Net.IPAddress.Loopback);
         names.AddUri(new Uri(uri));
         request.CertificateExtensions.Add(names.Build());
         return (request.Create(Root, _from, until ?? _from.AddYears(1), RandomNumberGenerator.GetBytes(16)), key);

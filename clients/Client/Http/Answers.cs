@@ -72,6 +72,12 @@ internal static class Answers
         };
     }
 
+    /// <summary>
+    /// A fault behind the gateway that passes by itself. Sending again is safe, even when it is not known whether the first call took effect: jobs are known by
+    /// their id and content.
+    /// </summary>
+    public static bool IsPassing(A2AError error) => error.Reason is "SERVICE_UNAVAILABLE" or "OUTCOME_UNKNOWN";
+
     public static RenderTrustException Refusal(A2AErrorException exception)
     {
         var error = exception.Error;
@@ -80,6 +86,7 @@ internal static class Answers
             {
                 _ when error.Reason is "INSUFFICIENT_CREDITS" => RenderTrustError.InsufficientCredits,
                 _ when error.Reason is "CONFLICTING_CONTENT" => RenderTrustError.Conflict,
+                _ when IsPassing(error) => RenderTrustError.Busy,
                 A2AErrorCodes.TaskNotFound => RenderTrustError.NotFound,
                 A2AErrorCodes.InternalError => RenderTrustError.ServerFault,
                 _ => RenderTrustError.Refused,
@@ -155,7 +162,7 @@ internal static class Answers
                 }
             }
 
-            return (text.Length > 0 ? text.ToString() : null, Text(root, "reason") ?? Text(root, "error") ?? Text(root, "outcome"));
+            return (text.Length > 0 ? text.ToString() : null, Text(root, "reason") ?? Text(root, "code") ?? Text(root, "error") ?? Text(root, "outcome"));
         }
         catch (JsonException)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
@@ -23,6 +24,15 @@ internal static class PlatformHandler
                 errors == SslPolicyErrors.None || (errors == SslPolicyErrors.RemoteCertificateChainErrors && IsUnder(platformCa, certificate, chain));
         }
 
+        return handler;
+    }
+
+    /// <summary>For the one request that fetches the CA when its fingerprint is known: the answer is checked instead of the connection.</summary>
+    [SuppressMessage("Security", "CA5359:Do Not Disable Certificate Validation", Justification = "What is fetched is public and accepted only if it has the fingerprint given by the user.")]
+    public static SocketsHttpHandler CreateForPinning()
+    {
+        var handler = Create(platformCa: null);
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         return handler;
     }
 

@@ -15,7 +15,10 @@ public sealed record SignUp(Uri GatewayUrl, string DisplayName, string DeviceNam
     /// <summary>Protects the key files; none means mode 0600 only.</summary>
     public string? Passphrase { get; init; }
 
-    /// <summary>SHA-256 of the platform CA, lower hex, when it is known from elsewhere; else the first contact pins what it finds.</summary>
+    /// <summary>
+    /// SHA-256 of the platform CA in hex, when it is known from elsewhere; else the first contact pins what it finds. Needed for https with a
+    /// certificate of the platform's own CA, which this machine does not know yet.
+    /// </summary>
     public string? CaFingerprintSha256 { get; init; }
 }
 
@@ -27,8 +30,8 @@ internal static class Registration
     public static async Task<CreatorProfile> RunAsync(
         SignUp signUp, string folder, HttpMessageHandler? handler, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var http = Anonymous(signUp, handler);
-        var trust = await PinAsync(http, signUp, cancellationToken);
+        var trust = await PinAsync(signUp, handler, cancellationToken);
+        using var http = Anonymous(signUp, handler, trust);
         var (device, encryption) = CreatorProfile.MakeKeys(folder, signUp.Passphrase);
         var facts = await RegisterAsync(http, signUp, trust, device, encryption, time, cancellationToken);
         return CreatorProfile.Save(folder, facts, device, encryption);
@@ -38,23 +41,31 @@ internal static class Registration
     public static async Task<CreatorProfile> RunInMemoryAsync(
         SignUp signUp, string folder, HttpMessageHandler? handler, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var http = Anonymous(signUp, handler);
-        var trust = await PinAsync(http, signUp, cancellationToken);
+        var trust = await PinAsync(signUp, handler, cancellationToken);
+        using var http = Anonymous(signUp, handler, trust);
         var device = DeviceKey.Generate();
         var encryption = RecipientKeyPair.Generate();
         var facts = await RegisterAsync(http, signUp, trust, device, encryption, time, cancellationToken);
         return CreatorProfile.InMemory(folder, facts, device, encryption);
     }
 
-    private static HttpClient Anonymous(SignUp signUp, HttpMessageHandler? handler) =>
-        new(handler ?? PlatformHandler.Create(platformCa: null), disposeHandler: handler is null)
-        {
-            BaseAddress = new Uri(signUp.GatewayUrl.GetLeftPart(UriPartial.Authority)),
-            Timeout = TimeSpan.FromSeconds(30),
-        };
-
-    private static async Task<TrustResponse> PinAsync(HttpClient http, SignUp signUp, CancellationToken cancellationToken)
+    private static HttpClient Anonymous(SignUp signUp, HttpMessageHandler? handler, TrustResponse trust)
     {
+        // The CA's own object is not disposed of: the handler's checks need it for as long as connections are made.
+        var ca = X509Certificate2.CreateFromPem(trust.CaCertificatePem);
+        return Client(signUp, handler ?? PlatformHandler.Create(ca), disposeHandler: handler is null);
+    }
+
+    private static HttpClient Client(SignUp signUp, HttpMessageHandler handler, bool disposeHandler) => new(handler, disposeHandler)
+    {
+        BaseAddress = new Uri(signUp.GatewayUrl.GetLeftPart(UriPartial.Authority)),
+        Timeout = TimeSpan.FromSeconds(30),
+    };
+
+    private static async Task<TrustResponse> PinAsync(SignUp signUp, HttpMessageHandler? handler, CancellationToken cancellationToken)
+    {
+        var pinning = handler ?? (signUp.CaFingerprintSha256 is null ? PlatformHandler.Create(platformCa: null) : PlatformHandler.CreateForPinning());
+        using var http = Client(signUp, pinning, disposeHandler: handler is null);
         var trust = await http.GetAsync<TrustResponse>("/v1/identity/trust", cancellationToken);
         using var certificate = X509Certificate2.CreateFromPem(trust.CaCertificatePem);
         var fingerprint = Convert.ToHexStringLower(SHA256.HashData(certificate.RawData));

@@ -350,7 +350,7 @@ public sealed class JobsClient
     private static bool IsBreak(Exception exception, bool taskKnown, CancellationToken cancellationToken) => exception switch
     {
         // A server that stops or stumbles ends its streams with an error; the task goes on elsewhere.
-        A2AErrorException refusal => taskKnown && refusal.Error.Code == A2AErrorCodes.InternalError,
+        A2AErrorException refusal => Answers.IsPassing(refusal.Error) || (taskKnown && refusal.Error.Code == A2AErrorCodes.InternalError),
         OperationCanceledException => !cancellationToken.IsCancellationRequested,
         HttpRequestException or IOException => true,
         RenderTrustException refusal => refusal.Error is RenderTrustError.Unreachable or RenderTrustError.Busy,
