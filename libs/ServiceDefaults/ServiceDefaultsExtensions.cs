@@ -31,7 +31,7 @@ public static class ServiceDefaultsExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         var app = ServiceApp.Read(appId, builder.Configuration);
-        builder.Environment.EnvironmentName = app.IsDevelopment ? Environments.Development : Environments.Production;
+        SetEnvironment(builder, app.IsDevelopment ? Environments.Development : Environments.Production);
         builder.Services.AddSingleton(app);
         builder.Services.AddSingleton(TimeProvider.System);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -77,6 +77,16 @@ public static class ServiceDefaultsExtensions
         return app;
     }
 
+    /// <summary>The host and the web host each hold an environment; both follow our one switch, whatever ASPNETCORE_ENVIRONMENT says.</summary>
+    private static void SetEnvironment(WebApplicationBuilder builder, string name)
+    {
+        builder.Environment.EnvironmentName = name;
+        foreach (var environment in builder.Services.Select(descriptor => descriptor.IsKeyedService ? null : descriptor.ImplementationInstance).OfType<IHostEnvironment>())
+        {
+            environment.EnvironmentName = name;
+        }
+    }
+
     private static void AddLogs(WebApplicationBuilder builder)
     {
         builder.Logging.ClearProviders();
@@ -87,7 +97,6 @@ public static class ServiceDefaultsExtensions
             console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
         });
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
-        builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         builder.Logging.AddFilter("System.Net.Http", LogLevel.Warning);
         builder.Logging.AddFilter("Npgsql", LogLevel.Warning);
         // Every fault is logged once, with its path, by our own handler.

@@ -4,7 +4,6 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.TestKit;
@@ -53,7 +52,7 @@ public sealed class IdentityHost : TestDatabase
             ["Identity:PublicUrls:0"] = PublicUrl, ["Trust:RevocationPollSeconds"] = "0.1",
         });
         builder.Configuration.AddInMemoryCollection(settings ?? []);
-        builder.Logging.ClearProviders();
+        builder.Configuration["Logging:LogLevel:Default"] = "None";
         var app = IdentityService.Build(builder);
         await app.StartAsync();
         apps.Add(app);
@@ -112,7 +111,10 @@ public sealed class IdentityHost : TestDatabase
         }
 
         await base.DisposeAsync();
-        Directory.Delete(KeyDirectory, recursive: true);
+        if (Directory.Exists(KeyDirectory))
+        {
+            Directory.Delete(KeyDirectory, recursive: true);
+        }
     }
 
     private static HttpRequestMessage Internal(HttpMethod method, string path, string caller) =>

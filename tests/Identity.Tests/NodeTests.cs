@@ -243,7 +243,7 @@ public sealed class NodeTests(IdentityHost host) : IClassFixture<IdentityHost>
 
         public string EncryptionKey { get; } = TestDevice.NewPoint();
 
-        public string KeyId => System.Buffers.Text.Base64Url.EncodeToString(SHA256.HashData(System.Buffers.Text.Base64Url.DecodeFromChars(EncryptionKey))[..16]);
+        public string KeyId => System.Buffers.Text.Base64Url.EncodeToString(SHA256.HashData(System.Buffers.Text.Base64Url.DecodeFromChars(EncryptionKey)).AsSpan(0, 16));
 
         public string Csr() => new CertificateRequest("CN=whatever I like", Key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
 

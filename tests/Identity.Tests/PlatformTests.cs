@@ -25,7 +25,7 @@ public sealed class PlatformTests(IdentityHost host) : IClassFixture<IdentityHos
         var anonymous = new List<string>();
         foreach (var endpoint in host.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>())
         {
-            var name = $"{endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods.FirstOrDefault() ?? "*"} /{endpoint.RoutePattern.RawText!.TrimStart('/')}";
+            var name = $"{(endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods is [var method, ..] ? method : "*")} /{endpoint.RoutePattern.RawText!.TrimStart('/')}";
             if (endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
             {
                 anonymous.Add(name);

@@ -1,6 +1,9 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults.Tests;
@@ -146,6 +149,8 @@ public sealed class AuthorisationTests
         await using var host = await ServiceHost.StartAsync(new() { ["APP_API_TOKEN"] = null, ["RENDERTRUST_ENVIRONMENT"] = "Development" });
 
         Assert.Equal(HttpStatusCode.OK, (await host.SendAsync(HttpMethod.Get, "/internal/books")).StatusCode);
+        Assert.True(host.Services.GetRequiredService<IHostEnvironment>().IsDevelopment());
+        Assert.True(host.Services.GetRequiredService<IWebHostEnvironment>().IsDevelopment());
     }
 
     [Fact]

@@ -54,6 +54,7 @@ public sealed class ProblemTests
         await using var host = await ServiceHost.StartAsync();
 
         await ReadAsync(await host.SendAsync(HttpMethod.Get, "/v1/nowhere", host.Identity.Token()), HttpStatusCode.NotFound);
+        await ReadAsync(await host.SendAsync(HttpMethod.Delete, "/v1/credits", host.Identity.Token()), HttpStatusCode.MethodNotAllowed);
     }
 
     [Fact]

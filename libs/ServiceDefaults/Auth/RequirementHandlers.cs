@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults;
@@ -44,8 +45,8 @@ internal sealed class InternalRequirementHandler(ServiceApp app) : Authorization
             return Task.CompletedTask;
         }
 
-        // No route was found: there is nothing to protect, and the answer is an honest 404.
-        var refusal = http.GetEndpoint() is null ? null : Refusal(http);
+        // No route was found, or only routing's own answer for a wrong method: there is nothing to protect, and the answer is an honest 404 or 405.
+        var refusal = http.GetEndpoint() is RouteEndpoint ? Refusal(http) : null;
         if (refusal is null)
         {
             context.Succeed(requirement);

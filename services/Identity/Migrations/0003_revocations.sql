@@ -1,6 +1,6 @@
 -- One row, locked by every revocation: the version rises in the order of the commits, so a reader never misses one behind a higher number.
 CREATE TABLE revocation_version (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     version bigint NOT NULL);
 INSERT INTO revocation_version (version) VALUES (1);
 
