@@ -171,7 +171,7 @@ internal sealed partial class UploadSessions(NpgsqlDataSource database, IBlobSto
 
         // A file younger than an hour may belong to an upload whose row is being written right now.
         var orphans = new DirectoryInfo(folder).EnumerateFiles()
-            .Where(file => Guid.TryParseExact(file.Name, "N", out var id) && !known.Contains(id) && file.CreationTimeUtc < now.UtcDateTime.AddHours(-1))
+            .Where(file => Guid.TryParseExact(file.Name, "N", out var id) && !known.Contains(id) && file.LastWriteTimeUtc < now.UtcDateTime.AddHours(-1))
             .ToList();
         orphans.ForEach(file => file.Delete());
         return orphans.Count;
