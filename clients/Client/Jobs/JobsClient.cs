@@ -15,6 +15,7 @@ public sealed class JobsClient
     /// <summary>Sealed bytes that travel inside the message; what is over goes by resumable upload first.</summary>
     public const int MaxInlineBytes = 1_048_576;
 
+    private const int MaxGrants = 10_000;
     private const int MaxBreaks = 12;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
@@ -165,7 +166,9 @@ public sealed class JobsClient
                 RenderTrustError.NoRecipients, "No node is enrolled that this job could be sealed for. Enrol one first: rendertrust node token.");
         }
 
-        var job = await SealedJob.SealAsync(draft, _profile, nodes, _options.SpoolThresholdBytes, progress, cancellationToken);
+        // The list begins with the creator's own nodes; a job carries no more grants than this.
+        var granted = nodes.Take(MaxGrants / (draft.Assets.Count + 1)).ToList();
+        var job = await SealedJob.SealAsync(draft, _profile, granted, _options.SpoolThresholdBytes, progress, cancellationToken);
         _keys[draft.JobId] = job.Keys;
         return job;
     }
