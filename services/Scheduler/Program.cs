@@ -1,1 +1,3 @@
-return 0;
+using RenderTrust.Scheduler;
+
+await SchedulerHost.Build(args).RunAsync();

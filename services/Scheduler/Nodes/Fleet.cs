@@ -1,0 +1,252 @@
+using Microsoft.Extensions.Options;
+using Npgsql;
+using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Placement;
+
+namespace RenderTrust.Scheduler.Nodes;
+
+/// <summary>
+/// The nodes as placement sees them, in memory. Only a picture: it may be stale, and then the lease transaction refuses.
+/// Kept fresh by what passes through this process, and rebuilt from the tables with every poll.
+/// </summary>
+internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOptions<SchedulerOptions> options, IOptions<PlacementOptions> placement)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<NodeId, Entry> nodes = [];
+    private long capacityVersion;
+
+    /// <summary>Rises whenever room may have come.</summary>
+    public long CapacityVersion => Interlocked.Read(ref capacityVersion);
+
+    public IReadOnlyList<FleetNode> Snapshot()
+    {
+        var oldest = time.GetUtcNow().AddSeconds(-options.Value.NodeLostAfterSeconds);
+        lock (gate)
+        {
+            return [.. nodes.Values.Select(entry => entry.ToNode(oldest))];
+        }
+    }
+
+    /// <summary>Free slots over all live nodes.</summary>
+    public int FreeSlots() => Snapshot().Where(node => node.Live).Sum(node => Math.Max(0, node.FreeSlots));
+
+    public bool Knows(NodeId nodeId)
+    {
+        lock (gate)
+        {
+            return nodes.ContainsKey(nodeId);
+        }
+    }
+
+    /// <summary>Sets a slot aside while a lease is being made, so that units placed at the same time do not all see it free.</summary>
+    public bool TryReserve(NodeId nodeId)
+    {
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(nodeId, out var entry) || entry.Free <= 0)
+            {
+                return false;
+            }
+
+            entry.Reserved++;
+            return true;
+        }
+    }
+
+    /// <summary>Ends a reservation; with the slot that was leased, or none.</summary>
+    public void Settle(NodeId nodeId, int? leasedSlot)
+    {
+        lock (gate)
+        {
+            if (nodes.TryGetValue(nodeId, out var entry))
+            {
+                entry.Reserved = Math.Max(0, entry.Reserved - 1);
+                if (leasedSlot is { } slot)
+                {
+                    entry.Busy.Add(slot);
+                }
+            }
+        }
+    }
+
+    public void Release(NodeId nodeId, int slot)
+    {
+        lock (gate)
+        {
+            if (nodes.TryGetValue(nodeId, out var entry))
+            {
+                entry.Busy.Remove(slot);
+                Interlocked.Increment(ref capacityVersion);
+            }
+        }
+    }
+
+    public void SessionOpened(OpenNodeSessionRequest request, long epoch, IReadOnlyCollection<int> busySlots)
+    {
+        lock (gate)
+        {
+            var entry = nodes.TryGetValue(request.NodeId, out var known) ? known : nodes[request.NodeId] = new Entry { NodeId = request.NodeId };
+            entry.Name = request.Name;
+            entry.Owner = request.OwnerTenantId;
+            entry.KeyId = request.RecipientKeyId;
+            entry.Capabilities = request.Capabilities;
+            entry.HubAppId = request.HubAppId;
+            entry.Epoch = epoch;
+            entry.Online = true;
+            entry.SeenAt = time.GetUtcNow();
+            entry.Busy = [.. busySlots];
+            Interlocked.Increment(ref capacityVersion);
+        }
+    }
+
+    public void SessionClosed(NodeId nodeId, long epoch)
+    {
+        lock (gate)
+        {
+            if (nodes.TryGetValue(nodeId, out var entry) && entry.Epoch == epoch)
+            {
+                entry.Online = false;
+            }
+        }
+    }
+
+    /// <returns>True when the node was not live before: news for the placer.</returns>
+    public bool Heartbeat(NodeHeartbeat heartbeat)
+    {
+        var now = time.GetUtcNow();
+        lock (gate)
+        {
+            if (!nodes.TryGetValue(heartbeat.NodeId, out var entry) || entry.Epoch != heartbeat.Epoch)
+            {
+                return false;
+            }
+
+            if (!entry.Online)
+            {
+                // The session was closed; a beat that was still under way does not open it again.
+                return false;
+            }
+
+            var wasLive = entry.SeenAt >= now.AddSeconds(-options.Value.NodeLostAfterSeconds);
+            entry.SeenAt = now;
+            if (heartbeat.RoundTripMs > 0 && double.IsFinite(heartbeat.RoundTripMs))
+            {
+                // Smoothed: one slow echo says little about the way to the node.
+                entry.LatencyMs = entry.LatencyMs is { } before ? (0.8 * before) + (0.2 * heartbeat.RoundTripMs) : heartbeat.RoundTripMs;
+            }
+
+            return !wasLive;
+        }
+    }
+
+    public double? LatencyOf(NodeId nodeId)
+    {
+        lock (gate)
+        {
+            return nodes.TryGetValue(nodeId, out var entry) ? entry.LatencyMs : null;
+        }
+    }
+
+    /// <summary>Reads nodes, reserved slots and recent earnings anew.</summary>
+    public async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        await using var batch = dataSource.CreateBatch();
+        batch.Add(
+            """
+            SELECT node_id, owner_tenant_id, name, recipient_key_id, capabilities::text, epoch, hub_app_id, status, seen_at, latency_ms,
+                ARRAY(SELECT slot FROM attempts a WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost'))
+            FROM nodes n
+            """);
+        batch.Add(
+            "SELECT node_id, sum(node_share_microcredits)::float8 FROM attempts WHERE status = 'completed' AND ended_at >= $1 GROUP BY node_id",
+            time.GetUtcNow().AddHours(-placement.Value.EarningsWindowHours));
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        var read = new List<Entry>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            read.Add(new Entry
+            {
+                NodeId = new(reader.GetGuid(0)),
+                Owner = new(reader.GetGuid(1)),
+                Name = reader.GetString(2),
+                KeyId = reader.GetString(3),
+                Capabilities = reader.Json<NodeCapabilities>(4)!,
+                Epoch = reader.GetInt64(5),
+                HubAppId = reader.Text(6) ?? "",
+                Online = reader.GetString(7) != "offline",
+                SeenAt = reader.Instant(8),
+                LatencyMs = reader.Double(9),
+                Busy = [.. reader.Ints(10)],
+            });
+        }
+
+        await reader.NextResultAsync(cancellationToken);
+        var earned = new Dictionary<NodeId, double>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            earned[new(reader.GetGuid(0))] = reader.Double(1) ?? 0;
+        }
+
+        var total = earned.Values.Sum();
+        lock (gate)
+        {
+            foreach (var entry in read)
+            {
+                entry.EarningsShare = total > 0 && earned.TryGetValue(entry.NodeId, out var share) ? share / total : 0;
+                if (nodes.TryGetValue(entry.NodeId, out var before))
+                {
+                    entry.Reserved = before.Reserved;
+                    if (before.Epoch > entry.Epoch)
+                    {
+                        // A session opened while the rows were read; the next refresh will agree.
+                        before.EarningsShare = entry.EarningsShare;
+                        continue;
+                    }
+
+                    if (before.Epoch == entry.Epoch && before.SeenAt > entry.SeenAt)
+                    {
+                        entry.SeenAt = before.SeenAt;
+                        entry.LatencyMs = before.LatencyMs ?? entry.LatencyMs;
+                    }
+                }
+
+                nodes[entry.NodeId] = entry;
+            }
+        }
+    }
+
+    private sealed class Entry
+    {
+        public required NodeId NodeId { get; init; }
+
+        public TenantId Owner { get; set; }
+
+        public string Name { get; set; } = "";
+
+        public string KeyId { get; set; } = "";
+
+        public NodeCapabilities Capabilities { get; set; } = null!;
+
+        public long Epoch { get; set; }
+
+        public string HubAppId { get; set; } = "";
+
+        /// <summary>Its session is open; it is live if it was also seen lately.</summary>
+        public bool Online { get; set; }
+
+        public DateTimeOffset SeenAt { get; set; }
+
+        public double? LatencyMs { get; set; }
+
+        public double EarningsShare { get; set; }
+
+        public HashSet<int> Busy { get; set; } = [];
+
+        public int Reserved { get; set; }
+
+        public int Free => Capabilities.Slots - Busy.Count - Reserved;
+
+        public FleetNode ToNode(DateTimeOffset oldest) =>
+            new(NodeId, Name, Owner, KeyId, Capabilities, Online && SeenAt >= oldest, Epoch, HubAppId, LatencyMs, EarningsShare, Free);
+    }
+}

@@ -1,0 +1,139 @@
+using Npgsql;
+using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Attempts;
+using RenderTrust.Scheduler.Jobs;
+
+namespace RenderTrust.Scheduler.Placement;
+
+/// <summary>A unit that this placer may place until its claim runs out.</summary>
+internal sealed record ClaimedUnit(JobId JobId, int UnitIndex, DateTimeOffset ReadyAt, int AttemptCount);
+
+/// <summary>
+/// Claims, parks and examines pending rows. A claim is a short transaction of its own: the lease that follows runs elsewhere, under the node's owner,
+/// and deletes the row only if the claim still stands. A placer that died leaves claims that run out.
+/// </summary>
+internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
+{
+    private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
+
+    // Bounds one pass. Jobs beyond them are reached by the next pass, since claimed and parked rows drop out.
+    private const int MostJobs = 500;
+    private const int MostUnits = 256;
+
+    /// <summary>Rows not yet examined, and those whose claim ran out.</summary>
+    public Task<List<ClaimedUnit>> ClaimNewAsync(Guid claimId, int wanted, CancellationToken cancellationToken) =>
+        ClaimAsync("p.state <> 'parked' AND (p.state = 'new' OR p.claimed_until < $2)", claimId, wanted, capacityAt: null, cancellationToken);
+
+    /// <summary>Parked rows, when there is room again. Their wait for dispatch counts from the moment that the room came.</summary>
+    public Task<List<ClaimedUnit>> ClaimParkedAsync(Guid claimId, int wanted, DateTimeOffset capacityAt, CancellationToken cancellationToken) =>
+        ClaimAsync("p.state = 'parked' AND (p.retry_at IS NULL OR p.retry_at <= $2)", claimId, wanted, capacityAt, cancellationToken);
+
+    private async Task<List<ClaimedUnit>> ClaimAsync(string which, Guid claimId, int wanted, DateTimeOffset? capacityAt, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var limit = Math.Clamp(wanted, 1, MostUnits);
+
+        // Jobs take turns (row number within the job first), older jobs before younger ones: a long job does not keep a short one waiting.
+        await using var command = dataSource.Command(
+            $"""
+            WITH found AS (
+                SELECT u.job_id, u.unit_index, row_number() OVER (PARTITION BY u.job_id ORDER BY u.unit_index) AS turn, j.submitted_at
+                FROM (SELECT job_id, submitted_at FROM jobs WHERE status IN ('submitted', 'running') ORDER BY submitted_at, job_id LIMIT {MostJobs}) j
+                CROSS JOIN LATERAL (
+                    SELECT p.job_id, p.unit_index FROM pending_units p
+                    WHERE p.job_id = j.job_id AND {which}
+                    ORDER BY p.unit_index LIMIT $4 FOR UPDATE SKIP LOCKED) u),
+            taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, submitted_at, job_id LIMIT $4)
+            UPDATE pending_units p
+            SET state = 'claimed', claim_id = $1, claimed_until = $3, parked_for = NULL, parked_reason = NULL, retry_at = NULL, ready_at = coalesce($5, p.ready_at)
+            FROM taken t JOIN units u USING (job_id, unit_index)
+            WHERE p.job_id = t.job_id AND p.unit_index = t.unit_index
+            RETURNING p.job_id, p.unit_index, p.ready_at, u.attempt_count
+            """,
+            claimId, now, now + ClaimLength, limit,
+            new TypedValue(capacityAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz));
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var units = new List<ClaimedUnit>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            units.Add(new ClaimedUnit(new(reader.GetGuid(0)), reader.GetInt32(1), reader.Instant(2), reader.GetInt32(3)));
+        }
+
+        return units;
+    }
+
+    /// <summary>Puts a unit back to wait, with its reason. <paramref name="wholeJob"/> parks the job's unexamined units with it: they would fare alike.</summary>
+    public async Task ParkAsync(ClaimedUnit unit, Guid claimId, WaitingFor waitingFor, string reason, bool wholeJob, DateTimeOffset? retryAt, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.Command(
+            """
+            UPDATE pending_units SET state = 'parked', claim_id = NULL, claimed_until = NULL, parked_for = $4, parked_reason = $5, retry_at = $7
+            WHERE job_id = $1 AND ((unit_index = $2 AND claim_id = $3) OR ($6 AND state = 'new') OR ($6 AND claim_id = $3))
+            """,
+            unit.JobId.Value, unit.UnitIndex, claimId, SqlNames.Of(waitingFor), reason, wholeJob,
+            new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz));
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Gives a claim back, to be placed anew at once.</summary>
+    public async Task UnclaimAsync(JobId jobId, int unitIndex, Guid claimId, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.Command(
+            "UPDATE pending_units SET state = 'new', claim_id = NULL, claimed_until = NULL WHERE job_id = $1 AND unit_index = $2 AND claim_id = $3",
+            jobId.Value, unitIndex, claimId);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>What the job asks of a node, and what this unit has already lived through.</summary>
+    public async Task<UnitNeeds?> ReadNeedsAsync(JobId jobId, int unitIndex, SchedulerOptions options, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        return await ReadNeedsAsync(connection, jobId, unitIndex, options, time.GetUtcNow(), cancellationToken);
+    }
+
+    public static async Task<UnitNeeds?> ReadNeedsAsync(
+        NpgsqlConnection connection, JobId jobId, int unitIndex, SchedulerOptions options, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        batch.Add($"SELECT {Job.Columns} FROM jobs WHERE job_id = $1", jobId.Value);
+        batch.Add(
+            """
+            SELECT node_id, status, count(*), max(ended_at), (array_agg(reason ORDER BY number DESC))[1]
+            FROM attempts WHERE job_id = $1 AND unit_index = $2 AND (status IN ('failed', 'refused') OR failure_class = 'timeout')
+            GROUP BY node_id, status
+            """,
+            jobId.Value, unitIndex);
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        if (!await reader.ReadAsync(cancellationToken))
+        {
+            return null;
+        }
+
+        var job = Job.Read(reader);
+        var failed = new HashSet<NodeId>();
+        var refused = new Dictionary<NodeId, string>();
+        await reader.NextResultAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var node = new NodeId(reader.GetGuid(0));
+            if (SqlNames.Parse<AttemptStatus>(reader.GetString(1)) != AttemptStatus.Refused)
+            {
+                failed.Add(node);
+                continue;
+            }
+
+            var count = (int)reader.GetInt64(2);
+            if (count >= options.RefusalsPerNode)
+            {
+                failed.Add(node);
+            }
+            else if (reader.Time(3) is { } last && last + FailureRules.RefusalPause(count) > now)
+            {
+                refused[node] = reader.Text(4) ?? "no reason given";
+            }
+        }
+
+        return new UnitNeeds(
+            job.TenantId, job.DeviceKind, job.MemoryBytes, job.ScratchBytes, options.NodeRate(job.DeviceKind), job.Recipients, failed, refused);
+    }
+}

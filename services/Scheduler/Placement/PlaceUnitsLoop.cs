@@ -1,0 +1,208 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Nodes;
+
+namespace RenderTrust.Scheduler.Placement;
+
+/// <summary>
+/// Gives waiting units to nodes. Woken in-process at a submit's commit and when room comes; the poll is the floor for what other replicas did.
+/// Choosing goes one unit after the other, so that each sees the slots that the one before set aside; leasing and offering go side by side,
+/// so that the first units of a job start together on all free slots.
+/// </summary>
+internal sealed partial class PlaceUnitsLoop(
+    ClaimUnits claims, Fleet fleet, NodeOwners owners, DispatchLease dispatch, EndJob endJob, PlacerWake wake, TimeProvider time,
+    IOptions<SchedulerOptions> options, IOptions<PlacementOptions> placement, ILogger<PlaceUnitsLoop> logger) : BackgroundService
+{
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
+    private const int MostJobsKept = 2000;
+    private readonly ConcurrentDictionary<Task, bool> underWay = new();
+    private readonly Dictionary<JobId, UnitNeeds> knownNeeds = [];
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var refresh = true;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                if (refresh)
+                {
+                    await fleet.RefreshAsync(stoppingToken);
+                }
+
+                await PassAsync(wake.TakeCapacity() || refresh, stoppingToken);
+                refresh = await PollCameFirstAsync(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception exception)
+            {
+                // The database is away: rows and claims stay as they are, and the next poll goes on.
+                LogPassFailed(logger, exception);
+                refresh = true;
+                await Task.Delay(options.Value.Poll, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+
+        await Task.WhenAll(underWay.Keys);
+    }
+
+    private async Task<bool> PollCameFirstAsync(CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // Replicas that start together would poll together for hours; ±10 % spreads them.
+        var delay = Task.Delay(options.Value.Poll * (0.9 + (Random.Shared.NextDouble() * 0.2)), time, limit.Token);
+        var signal = wake.Signals.ReadAsync(limit.Token).AsTask();
+        await Task.WhenAny(delay, signal);
+        await limit.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+        return !signal.IsCompletedSuccessfully;
+    }
+
+    private async Task PassAsync(bool parkedToo, CancellationToken cancellationToken)
+    {
+        // Ends by itself: what a round claims it leases or parks, and a parked row is not claimed again in this pass.
+        while (true)
+        {
+            var claimId = Guid.CreateVersion7();
+            var room = fleet.FreeSlots();
+            List<ClaimedUnit> units = parkedToo && room > 0 ? await claims.ClaimParkedAsync(claimId, room, time.GetUtcNow(), cancellationToken) : [];
+            units.AddRange(await claims.ClaimNewAsync(claimId, room - units.Count, cancellationToken));
+            if (units.Count == 0)
+            {
+                return;
+            }
+
+            parkedToo = false;
+            var parkedJobs = new HashSet<JobId>();
+            foreach (var unit in units.Where(unit => unit.AttemptCount > 0 || !parkedJobs.Contains(unit.JobId)))
+            {
+                if (!await PlaceAsync(unit, claimId, cancellationToken) && unit.AttemptCount == 0)
+                {
+                    parkedJobs.Add(unit.JobId);
+                }
+            }
+        }
+    }
+
+    /// <returns>False when the unit was parked.</returns>
+    private async Task<bool> PlaceAsync(ClaimedUnit unit, Guid claimId, CancellationToken cancellationToken)
+    {
+        if (await NeedsOfAsync(unit, cancellationToken) is not { } needs)
+        {
+            return true;
+        }
+
+        var version = fleet.CapacityVersion;
+        var choice = PlacementRules.Choose(needs, fleet.Snapshot(), placement.Value, options.Value.Development);
+        if (choice.Node is not { } node || !fleet.TryReserve(node.NodeId))
+        {
+            DateTimeOffset? retryAt = choice.WaitingFor == WaitingFor.Refusal ? time.GetUtcNow() + options.Value.Poll : null;
+            await claims.ParkAsync(unit, claimId, choice.WaitingFor, choice.Decision.Explanation, wholeJob: unit.AttemptCount == 0, retryAt, cancellationToken);
+            LogParked(logger, unit.JobId, unit.UnitIndex, choice.WaitingFor, choice.Decision.Explanation);
+            if (fleet.CapacityVersion != version)
+            {
+                // Room came between the look and the parking; its signal may have been taken already.
+                wake.CapacityChanged();
+            }
+
+            return false;
+        }
+
+        var request = new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision);
+        var task = Task.Run(() => LeaseAsync(request, cancellationToken), CancellationToken.None);
+        underWay[task] = true;
+        _ = task.ContinueWith(done => underWay.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return true;
+    }
+
+    private async Task<UnitNeeds?> NeedsOfAsync(ClaimedUnit unit, CancellationToken cancellationToken)
+    {
+        if (unit.AttemptCount == 0 && knownNeeds.TryGetValue(unit.JobId, out var known))
+        {
+            return known;
+        }
+
+        var needs = await claims.ReadNeedsAsync(unit.JobId, unit.UnitIndex, options.Value, cancellationToken);
+        if (needs is not null && unit.AttemptCount == 0)
+        {
+            if (knownNeeds.Count >= MostJobsKept)
+            {
+                knownNeeds.Clear();
+            }
+
+            knownNeeds[unit.JobId] = needs;
+        }
+
+        return needs;
+    }
+
+    private async Task LeaseAsync(LeaseRequest request, CancellationToken cancellationToken)
+    {
+        int? slot = null;
+        try
+        {
+            LeaseResponse lease;
+            try
+            {
+                lease = await owners.LeaseAsync(request, cancellationToken);
+                slot = lease.Offer?.Slot;
+            }
+            finally
+            {
+                fleet.Settle(request.NodeId, slot);
+            }
+
+            if (lease is { Outcome: LeaseOutcome.Leased, Offer: { } offer, HubAppId: { } hub })
+            {
+                await dispatch.OfferAsync(hub, offer, request.ReadyAt, cancellationToken);
+                return;
+            }
+
+            LogNotLeased(logger, request.JobId, request.UnitIndex, request.NodeId, lease.Outcome, lease.Explanation);
+            await AfterRefusalAsync(request, lease, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Shutting down: the claim runs out, or supervision verifies the offer.
+        }
+        catch (Exception exception)
+        {
+            // The claim runs out and the unit is placed again; a lease that was made is verified by supervision.
+            LogLeaseFailed(logger, exception, request.JobId, request.UnitIndex, request.NodeId);
+        }
+    }
+
+    private async Task AfterRefusalAsync(LeaseRequest request, LeaseResponse lease, CancellationToken cancellationToken)
+    {
+        switch (lease.Outcome)
+        {
+            case LeaseOutcome.HoldExhausted:
+                await endJob.FailAsync(request.JobId, $"The job's hold does not cover another unit. {lease.Explanation}", cancellationToken);
+                break;
+            case LeaseOutcome.StaleSession or LeaseOutcome.SlotTaken or LeaseOutcome.NoFreeSlot:
+                // The picture was stale: look again, then let the unit be placed anew.
+                await Task.Delay(RetryPause, time, cancellationToken);
+                await fleet.RefreshAsync(cancellationToken);
+                await claims.UnclaimAsync(request.JobId, request.UnitIndex, request.ClaimId, cancellationToken);
+                wake.JobSubmitted();
+                break;
+        }
+    }
+
+    [LoggerMessage(LogLevel.Error, "A placement pass failed; the next one goes on")]
+    private static partial void LogPassFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(LogLevel.Debug, "Unit {JobId}/{UnitIndex} waits for {WaitingFor}: {Explanation}")]
+    private static partial void LogParked(ILogger logger, JobId jobId, int unitIndex, WaitingFor waitingFor, string explanation);
+
+    [LoggerMessage(LogLevel.Information, "Unit {JobId}/{UnitIndex} was not leased to node {NodeId}: {Outcome}. {Explanation}")]
+    private static partial void LogNotLeased(ILogger logger, JobId jobId, int unitIndex, NodeId nodeId, LeaseOutcome outcome, string? explanation);
+
+    [LoggerMessage(LogLevel.Error, "Leasing or offering unit {JobId}/{UnitIndex} to node {NodeId} failed")]
+    private static partial void LogLeaseFailed(ILogger logger, Exception exception, JobId jobId, int unitIndex, NodeId nodeId);
+}

@@ -1,0 +1,180 @@
+using System.Globalization;
+using RenderTrust.Contracts;
+
+namespace RenderTrust.Scheduler.Placement;
+
+/// <summary>What a unit asks of a node.</summary>
+/// <param name="Recipients">Keys that hold a grant for the manifest and every asset.</param>
+internal sealed record UnitNeeds(
+    TenantId TenantId, DeviceKind DeviceKind, long MemoryBytes, long ScratchBytes, long NodeRatePerMinuteMicrocredits,
+    IReadOnlySet<string> Recipients, IReadOnlySet<NodeId> FailedOn, IReadOnlyDictionary<NodeId, string> RefusedBy);
+
+/// <summary>What the fleet knows of a node at the moment of the decision.</summary>
+/// <param name="LatencyMs">Round trip as the node's heartbeats measured it; null before the first.</param>
+/// <param name="EarningsShare">Its part of what all nodes earned lately, 0 to 1.</param>
+internal sealed record FleetNode(
+    NodeId NodeId, string Name, TenantId OwnerTenantId, string RecipientKeyId, NodeCapabilities Capabilities,
+    bool Live, long Epoch, string HubAppId, double? LatencyMs, double EarningsShare, int FreeSlots);
+
+/// <summary>What keeps a unit waiting when nothing could be chosen.</summary>
+internal enum WaitingFor
+{
+    Capacity,
+    Recipients,
+    Refusal,
+}
+
+/// <summary>The chosen node, or why there is none; with the trace that is kept either way.</summary>
+internal sealed record Placement(FleetNode? Node, WaitingFor WaitingFor, PlacementDecision Decision);
+
+/// <summary>Which node gets a unit. Pure: the same candidates give the same answer, whatever their order.</summary>
+internal static class PlacementRules
+{
+    // A node that has not been measured yet is neither preferred nor shut out.
+    private const double UnknownLatencyMs = 50;
+
+    public static Placement Choose(UnitNeeds needs, IReadOnlyCollection<FleetNode> nodes, PlacementOptions options, bool development)
+    {
+        var judged = nodes
+            .OrderBy(node => node.NodeId.Value)
+            .Select(node => (Node: node, Refusal: Refuse(needs, node, development)))
+            .ToList();
+        var eligible = judged.Where(item => item.Refusal is null).Select(item => item.Node).ToList();
+        var sum = options.LatencyWeight + options.EarningsWeight + options.PriceWeight;
+        var (latencyWeight, earningsWeight, priceWeight) = sum > 0
+            ? (options.LatencyWeight / sum, options.EarningsWeight / sum, options.PriceWeight / sum)
+            : (1d / 3, 1d / 3, 1d / 3);
+
+        var criteria = eligible.ToDictionary(node => node.NodeId, node => Criteria(needs, node));
+        var all = criteria.Values.ToList();
+        var scores = criteria.ToDictionary(
+            pair => pair.Key,
+            pair => (latencyWeight * Goodness(pair.Value.Latency, all.Min(c => c.Latency), all.Max(c => c.Latency)))
+                + (earningsWeight * Goodness(pair.Value.Earnings, all.Min(c => c.Earnings), all.Max(c => c.Earnings)))
+                + (priceWeight * Goodness(pair.Value.Price, all.Min(c => c.Price), all.Max(c => c.Price))));
+        var front = eligible.Where(node => !all.Any(other => Dominates(other, criteria[node.NodeId]))).Select(node => node.NodeId).ToHashSet();
+
+        // Equal scores go to the node with more free slots, then to the smaller id: a rule that a rerun repeats.
+        var chosen = eligible
+            .Where(node => front.Contains(node.NodeId))
+            .OrderByDescending(node => scores[node.NodeId])
+            .ThenByDescending(node => node.FreeSlots)
+            .ThenBy(node => node.NodeId.Value)
+            .FirstOrDefault();
+
+        var candidates = judged.Select(item => new PlacementCandidate(
+            item.Node.NodeId,
+            item.Node.Name,
+            item.Node.LatencyMs,
+            item.Node.EarningsShare,
+            item.Refusal is null ? criteria[item.Node.NodeId].Price : null,
+            scores.TryGetValue(item.Node.NodeId, out var score) ? score : null,
+            front.Contains(item.Node.NodeId),
+            item.Node.NodeId == chosen?.NodeId,
+            item.Refusal?.Text)).ToList();
+        return new Placement(
+            chosen,
+            chosen is null ? Waiting(judged.Select(item => item.Refusal!.Kind)) : WaitingFor.Capacity,
+            new PlacementDecision(Explain(chosen, candidates, front.Count), candidates, latencyWeight, earningsWeight, priceWeight));
+    }
+
+    /// <summary>Could this node ever run the unit, free or not, connected or not?</summary>
+    public static bool CouldRun(UnitNeeds needs, FleetNode node, bool development) =>
+        Refuse(needs, node, development) is not { Kind: RefusalKind.Never or RefusalKind.NotARecipient or RefusalKind.FailedHere };
+
+    internal static bool Dominates((double Latency, double Earnings, double Price) a, (double Latency, double Earnings, double Price) b) =>
+        a.Latency <= b.Latency && a.Earnings <= b.Earnings && a.Price <= b.Price
+        && (a.Latency < b.Latency || a.Earnings < b.Earnings || a.Price < b.Price);
+
+    /// <summary>Lower is better in all three. The price is the part that depends on the node: its owner's own jobs run free there.</summary>
+    internal static (double Latency, double Earnings, double Price) Criteria(UnitNeeds needs, FleetNode node) =>
+        (node.LatencyMs ?? UnknownLatencyMs, node.EarningsShare, node.OwnerTenantId == needs.TenantId ? 0 : needs.NodeRatePerMinuteMicrocredits);
+
+    private static double Goodness(double value, double best, double worst) => worst > best ? (worst - value) / (worst - best) : 1;
+
+    private enum RefusalKind
+    {
+        Never,
+        NotARecipient,
+        FailedHere,
+        RefusedLately,
+        NoSession,
+        NoFreeSlot,
+    }
+
+    private sealed record Refusal(RefusalKind Kind, string Text);
+
+    private static Refusal? Refuse(UnitNeeds needs, FleetNode node, bool development)
+    {
+        var capabilities = node.Capabilities;
+        if (capabilities.DeviceKind != needs.DeviceKind)
+        {
+            return new(RefusalKind.Never, $"is a {Word(capabilities.DeviceKind)} node, the module needs a {Word(needs.DeviceKind)}");
+        }
+
+        if (capabilities.Runner is "process" or "simulate" && !development)
+        {
+            return new(RefusalKind.Never, $"its runner '{capabilities.Runner}' does not isolate and is for development only");
+        }
+
+        if (capabilities.MemoryBytes < needs.MemoryBytes)
+        {
+            return new(RefusalKind.Never, $"has {Mebibytes(capabilities.MemoryBytes)} of memory, the module needs {Mebibytes(needs.MemoryBytes)}");
+        }
+
+        if (capabilities.ScratchBytes < needs.ScratchBytes)
+        {
+            return new(RefusalKind.Never, $"has {Mebibytes(capabilities.ScratchBytes)} of scratch space, the job needs {Mebibytes(needs.ScratchBytes)}");
+        }
+
+        if (!needs.Recipients.Contains(node.RecipientKeyId))
+        {
+            return new(RefusalKind.NotARecipient, "holds no key that the job was sealed to");
+        }
+
+        if (needs.FailedOn.Contains(node.NodeId))
+        {
+            return new(RefusalKind.FailedHere, "this unit failed there before");
+        }
+
+        if (needs.RefusedBy.TryGetValue(node.NodeId, out var reason))
+        {
+            return new(RefusalKind.RefusedLately, $"refused this unit: {reason}");
+        }
+
+        if (!node.Live)
+        {
+            return new(RefusalKind.NoSession, "is not connected");
+        }
+
+        return node.FreeSlots > 0 ? null : new(RefusalKind.NoFreeSlot, "has no free slot");
+    }
+
+    private static WaitingFor Waiting(IEnumerable<RefusalKind> refusals)
+    {
+        var kinds = refusals.ToHashSet();
+        return kinds.Contains(RefusalKind.NoFreeSlot) || kinds.Contains(RefusalKind.NoSession) ? WaitingFor.Capacity
+            : kinds.Contains(RefusalKind.RefusedLately) ? WaitingFor.Refusal
+            : WaitingFor.Recipients;
+    }
+
+    private static string Explain(FleetNode? chosen, List<PlacementCandidate> candidates, int frontSize)
+    {
+        if (chosen is null)
+        {
+            return candidates.Count == 0
+                ? "No node has ever connected."
+                : $"None of {candidates.Count} nodes can take the unit now: {string.Join("; ", candidates.Take(5).Select(c => $"{c.NodeName} {c.RefusedBecause}"))}.";
+        }
+
+        var eligible = candidates.Count(candidate => candidate.RefusedBecause is null);
+        var latency = chosen.LatencyMs is { } ms ? ms.ToString("0.0", CultureInfo.InvariantCulture) + " ms away" : "not yet measured";
+        return eligible == 1
+            ? $"{chosen.Name} was the only node of {candidates.Count} that could take the unit ({latency})."
+            : $"{chosen.Name} scored highest of {frontSize} undominated nodes ({eligible} of {candidates.Count} could take the unit): {latency}, {chosen.EarningsShare:P0} of recent earnings.";
+    }
+
+    private static string Word(DeviceKind kind) => kind == DeviceKind.Gpu ? "GPU" : "CPU";
+
+    private static string Mebibytes(long bytes) => $"{bytes / 1_048_576} MiB";
+}

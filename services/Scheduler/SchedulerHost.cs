@@ -1,0 +1,92 @@
+using RenderTrust.Contracts;
+using RenderTrust.Postgres;
+using RenderTrust.Scheduler.Attempts;
+using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Hubs;
+using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Modules;
+using RenderTrust.Scheduler.Nodes;
+using RenderTrust.Scheduler.Placement;
+using RenderTrust.Scheduler.Results;
+using RenderTrust.Scheduler.Supervision;
+using RenderTrust.Scheduler.Timings;
+using RenderTrust.ServiceDefaults;
+
+namespace RenderTrust.Scheduler;
+
+/// <summary>Puts the process together; tests start the same one.</summary>
+internal static class SchedulerHost
+{
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder(args);
+        configure?.Invoke(builder);
+        builder.AddServiceDefaults(Apps.Scheduler);
+        builder.Services.AddPostgres(builder.Configuration, Apps.Scheduler, typeof(SchedulerHost).Assembly);
+        builder.Services.AddOutbox(services => services.GetRequiredService<DaprPublisher>().PublishAsync);
+        AddOptions(builder);
+        AddNodes(builder.Services, builder.Configuration);
+        AddJobs(builder.Services);
+
+        var app = builder.Build();
+        app.MapDefaultEndpoints();
+        app.MapActorsHandlers().RequireSidecar();
+        app.MapRoutes();
+        return app;
+    }
+
+    private static void AddOptions(WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<SchedulerOptions>()
+            .Bind(builder.Configuration.GetSection(SchedulerOptions.Section))
+            .PostConfigure<ServiceApp>((options, app) => options.Development = app.IsDevelopment)
+            .ValidateDataAnnotations()
+            .ValidateOnStart();
+        builder.Services.AddOptions<PlacementOptions>()
+            .Bind(builder.Configuration.GetSection(PlacementOptions.Section))
+            .ValidateDataAnnotations()
+            .ValidateOnStart();
+    }
+
+    private static void AddNodes(IServiceCollection services, ConfigurationManager configuration)
+    {
+        services.AddSingleton<Fleet>();
+        services.AddSingleton<LeaseSlot>();
+        services.AddSingleton<NodeSessions>();
+        services.AddSingleton<NodeOwners>();
+        services.AddSingleton<HubClient>();
+        services.AddActors(options =>
+        {
+            options.UseJsonSerialization = true;
+            options.JsonSerializerOptions = WireJson.Options;
+            options.HttpEndpoint = configuration["DAPR_HTTP_ENDPOINT"] is { Length: > 0 } endpoint
+                ? endpoint
+                : $"http://127.0.0.1:{configuration["DAPR_HTTP_PORT"] ?? "3500"}";
+            options.Actors.RegisterActor<NodeActor>();
+        });
+    }
+
+    private static void AddJobs(IServiceCollection services)
+    {
+        services.AddSingleton<JobEventSignal>();
+        services.AddSingleton<PlacerWake>();
+        services.AddSingleton<SupervisorWake>();
+        services.AddSingleton<ModuleDirectory>();
+        services.AddSingleton<SubmitJob>();
+        services.AddSingleton<EndJob>();
+        services.AddSingleton<CancelTask>();
+        services.AddSingleton<JobLog>();
+        services.AddSingleton<ListJobs>();
+        services.AddSingleton<GetJob>();
+        services.AddSingleton<TailJobEvents>();
+        services.AddSingleton<AcceptResult>();
+        services.AddSingleton<RecordProgress>();
+        services.AddSingleton<ClaimUnits>();
+        services.AddSingleton<DispatchLease>();
+        services.AddSingleton<FailAttempt>();
+        services.AddSingleton<TimingLog>();
+        services.AddHostedService(provider => provider.GetRequiredService<TimingLog>());
+        services.AddHostedService<PlaceUnitsLoop>();
+        services.AddHostedService<SuperviseLoop>();
+    }
+}
