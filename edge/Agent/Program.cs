@@ -1,1 +1,97 @@
-return 0;
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using RenderTrust.Agent;
+using RenderTrust.Agent.Enrollment;
+using RenderTrust.Agent.Hosting;
+
+var state = new Option<string>("--state") { Description = "Folder of this node's identity and outbox", Required = true };
+
+var gateway = new Option<Uri>("--gateway") { Description = "Address of the gateway", Required = true };
+var tokenFile = new Option<string>("--token-file") { Description = "File with the one-time enrolment token", Required = true };
+var name = new Option<string?>("--name") { Description = "Name put into the certificate request (the token's name is what counts)" };
+var fingerprint = new Option<string?>("--ca-fingerprint") { Description = "SHA-256 of the platform's CA, for a gateway with a certificate from it" };
+var enroll = new Command("enroll", "Make this machine a node of the platform") { gateway, tokenFile, state, name, fingerprint };
+enroll.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
+{
+    var (node, already) = await EnrolNode.RunAsync(
+        new EnrolCommand(parsed.GetRequiredValue(gateway), parsed.GetRequiredValue(tokenFile), parsed.GetRequiredValue(state), parsed.GetValue(name), parsed.GetValue(fingerprint)),
+        cancellationToken);
+    Console.WriteLine($"{(already ? "Already enrolled" : "Enrolled")}: node {node.NodeId} ({node.Name}), hub {node.HubUrl}");
+}));
+
+var hub = new Option<string?>("--hub") { Description = "Address of the hub; default: the one from the enrolment" };
+var runner = new Option<string?>("--runner") { Description = "auto, docker, bubblewrap, process or simulate" };
+var slots = new Option<int?>("--slots") { Description = "Units at the same time; default: one per CPU, at most 8" };
+var scratch = new Option<string?>("--scratch") { Description = "Memory-backed folder for opened assets; default /dev/shm" };
+var scratchBytes = new Option<long?>("--scratch-bytes") { Description = "Most bytes of opened assets; default: a quarter of the memory" };
+var gpu = new Option<bool>("--gpu") { Description = "Offer this machine's GPU" };
+var plain = new Option<bool>("--allow-plain-process") { Description = "Development only: run modules without isolation if nothing better works" };
+var run = new Command("run", "Run this node") { state, hub, runner, slots, scratch, scratchBytes, gpu, plain };
+run.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
+{
+    var given = new Dictionary<string, string?>
+    {
+        ["Agent:StateFolder"] = parsed.GetRequiredValue(state),
+        ["Agent:HubUrl"] = parsed.GetValue(hub),
+        ["Agent:Runner"] = parsed.GetValue(runner),
+        ["Agent:Slots"] = parsed.GetValue(slots)?.ToString(),
+        ["Agent:ScratchFolder"] = parsed.GetValue(scratch),
+        ["Agent:ScratchBytes"] = parsed.GetValue(scratchBytes)?.ToString(),
+        ["Agent:Gpu"] = parsed.GetValue(gpu) ? "true" : null,
+        ["Agent:AllowPlainProcess"] = parsed.GetValue(plain) ? "true" : null,
+    };
+    var configuration = new ConfigurationBuilder().AddEnvironmentVariables()
+        .AddInMemoryCollection(given.Where(pair => !string.IsNullOrEmpty(pair.Value))).Build();
+    var services = new ServiceCollection();
+    services.AddOptions<AgentOptions>().Bind(configuration.GetSection(AgentOptions.Section)).ValidateDataAnnotations();
+    services.AddLogging(logging => logging.AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
+    {
+        console.SingleLine = true;
+        console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+        console.UseUtcTimestamp = true;
+    }));
+    services.AddSingleton(TimeProvider.System);
+    services.AddSingleton(new NodeEnvironment(
+        Environment.GetEnvironmentVariable("RENDERTRUST_ENVIRONMENT") == "Development", Environment.GetEnvironmentVariable("DOCKER_HOST")));
+    services.AddSingleton<NodeHost>();
+    await using var provider = services.BuildServiceProvider();
+    await provider.GetRequiredService<NodeHost>().RunAsync(cancellationToken);
+}));
+
+var root = new RootCommand("RenderTrust agent: enrols this machine and runs units on it") { enroll, run };
+using var stopping = new CancellationTokenSource();
+
+// The first signal stops in order (units killed, scratch wiped, engine stopped); a second one is left to the system.
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }, stopping.Token);
+
+void Stop(PosixSignalContext context)
+{
+    context.Cancel = !stopping.IsCancellationRequested;
+    stopping.Cancel();
+}
+
+// What a person can put right is one line and exit code 1, not a stack trace.
+static async Task<int> GuardAsync(Func<Task> action)
+{
+    try
+    {
+        await action();
+        return 0;
+    }
+    catch (Exception exception) when (exception is EnrolmentException or NodeStartException or OptionsValidationException
+        or RenderTrust.Sealing.SealingException or UnauthorizedAccessException)
+    {
+        await Console.Error.WriteLineAsync($"error: {exception.Message}");
+        return 1;
+    }
+    catch (OperationCanceledException)
+    {
+        return 0;
+    }
+}

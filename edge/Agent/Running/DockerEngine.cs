@@ -15,13 +15,15 @@ internal sealed class DockerEngine : IAsyncDisposable
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
 
     private readonly int? _privateProcessId;
+    private readonly string? _privateRunFolder;
 
-    private DockerEngine(DockerClient client, string description, EngineFacts facts, int? privateProcessId)
+    private DockerEngine(DockerClient client, string description, EngineFacts facts, int? privateProcessId, string? privateRunFolder)
     {
         Client = client;
         Description = description;
         Facts = facts;
         _privateProcessId = privateProcessId;
+        _privateRunFolder = privateRunFolder;
     }
 
     public DockerClient Client { get; }
@@ -39,7 +41,7 @@ internal sealed class DockerEngine : IAsyncDisposable
         {
             if (await TryConnectAsync(address, cancellationToken) is { } client)
             {
-                return (await DescribeAsync(client, $"the machine's engine at {address}", null, cancellationToken), null);
+                return (await DescribeAsync(client, $"the machine's engine at {address}", null, null, cancellationToken), null);
             }
 
             reasons.Add($"no engine answers at {address}");
@@ -73,7 +75,7 @@ internal sealed class DockerEngine : IAsyncDisposable
         var pidFile = $"{run}/dockerd.pid";
         if (await TryConnectAsync(address, cancellationToken) is { } running)
         {
-            return await DescribeAsync(running, $"private dockerd at {address}, taken over", ReadPid(pidFile), cancellationToken);
+            return await DescribeAsync(running, $"private dockerd at {address}, taken over", ReadPid(pidFile), run, cancellationToken);
         }
 
         Directory.CreateDirectory(run, Modes.Private);
@@ -93,7 +95,7 @@ internal sealed class DockerEngine : IAsyncDisposable
         {
             if (await TryConnectAsync(address, cancellationToken) is { } client)
             {
-                return await DescribeAsync(client, $"private dockerd at {address}", ReadPid(pidFile), cancellationToken);
+                return await DescribeAsync(client, $"private dockerd at {address}", ReadPid(pidFile), run, cancellationToken);
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(50), time, cancellationToken);
@@ -123,6 +125,14 @@ internal sealed class DockerEngine : IAsyncDisposable
         }
 
         Native.Kill(processId);
+        try
+        {
+            Directory.Delete(_privateRunFolder!, recursive: true);
+        }
+        catch (IOException)
+        {
+            // A mount of a container that did not unmount; the next start of this node uses the same folder.
+        }
     }
 
     private static async Task<DockerClient?> TryConnectAsync(string address, CancellationToken cancellationToken)
@@ -149,7 +159,7 @@ internal sealed class DockerEngine : IAsyncDisposable
         }
     }
 
-    private static async Task<DockerEngine> DescribeAsync(DockerClient client, string where, int? privateProcessId, CancellationToken cancellationToken)
+    private static async Task<DockerEngine> DescribeAsync(DockerClient client, string where, int? privateProcessId, string? privateRunFolder, CancellationToken cancellationToken)
     {
         var info = await client.System.GetSystemInfoAsync(cancellationToken);
         var version = await client.System.GetVersionAsync(cancellationToken);
@@ -161,7 +171,7 @@ internal sealed class DockerEngine : IAsyncDisposable
         // A rootless engine on control groups v1 echoes limits that nobody holds.
         var limits = info.MemoryLimit && info.PidsLimit && info.CPUCfsQuota && !(rootless && !Cgroup.IsUnified);
         var facts = new EngineFacts(podman, rootless, remapped, seccomp, limits);
-        return new DockerEngine(client, $"{(podman ? "podman" : "docker")} {version.Version}, {where}, {(rootless ? "rootless" : remapped ? "user namespaces" : "rootful")}", facts, privateProcessId);
+        return new DockerEngine(client, $"{(podman ? "podman" : "docker")} {version.Version}, {where}, {(rootless ? "rootless" : remapped ? "user namespaces" : "rootful")}", facts, privateProcessId, privateRunFolder);
     }
 
     private static int? ReadPid(string file) =>

@@ -58,7 +58,7 @@ internal static class RunnerChoice
             reasons.Add("process: only with RENDERTRUST_ENVIRONMENT=Development and --allow-plain-process, since it isolates nothing");
         }
 
-        throw new RunnerUnavailableException(
+        throw new Hosting.NodeStartException(
             $"No runner '{request.Wanted}' works on this machine. {string.Join(". ", reasons)}. Install docker.io or bubblewrap.");
     }
 
@@ -83,5 +83,3 @@ internal static class RunnerChoice
         return weaknesses;
     }
 }
-
-internal sealed class RunnerUnavailableException(string message) : Exception(message);

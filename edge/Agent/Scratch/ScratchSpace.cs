@@ -42,7 +42,7 @@ internal sealed class ScratchSpace
         var type = FileSystemType(parent);
         if (type is not ("tmpfs" or "ramfs"))
         {
-            throw new InvalidOperationException(
+            throw new Hosting.NodeStartException(
                 $"Scratch folder '{parent}' is on {type ?? "an unknown file system"}, not in memory: opened assets would reach a disk. "
                 + "Mount a tmpfs there or set --scratch to one (usually /dev/shm).");
         }

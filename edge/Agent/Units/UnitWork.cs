@@ -1,0 +1,170 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using RenderTrust.Agent.Images;
+using RenderTrust.Agent.Outbox;
+using RenderTrust.Agent.Running;
+using RenderTrust.Agent.Scratch;
+using RenderTrust.EdgeProtocol;
+using RenderTrust.Sealing;
+
+namespace RenderTrust.Agent.Units;
+
+/// <summary>
+/// One attempt from lease to stored result: open, run, seal, store. Whatever goes wrong ends in a result with a failure class;
+/// only a cancelled attempt leaves none, because its lease is no longer ours.
+/// </summary>
+internal sealed partial class UnitWork(
+    JobCache jobs, IUnitRunner runner, ScratchSpace scratch, ResultOutbox outbox, TimeProvider time, ILogger<UnitWork> logger)
+{
+    private volatile bool _nodeStopping;
+
+    /// <summary>From now on a cancelled attempt is one that this node gives up, and the hub is told.</summary>
+    public void StopNode() => _nodeStopping = true;
+
+    public async Task RunAsync(LeaseOffer offer, IProgress<double> progress, CancellationToken cancellationToken)
+    {
+        var staged = outbox.Stage(offer.AttemptId);
+        var result = new UnitResult { AttemptId = offer.AttemptId, FencingToken = offer.FencingToken };
+        try
+        {
+            await RunIntoAsync(offer, staged, result, progress, cancellationToken);
+        }
+        catch (UnitFailedException exception)
+        {
+            result.FailureClass = exception.FailureClass.ToWire();
+            result.FailureReason = exception.Message;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            if (!_nodeStopping)
+            {
+                Directory.Delete(staged, recursive: true);
+                throw;
+            }
+
+            result.FailureClass = FailureClass.Canceled.ToWire();
+            result.FailureReason = "The node was shut down while the unit ran.";
+        }
+        catch (Exception exception)
+        {
+            // Anything unforeseen is this node's fault and not the job's; the text may quote plaintext, so only its type is told.
+            LogUnforeseen(offer.AttemptId, exception.GetType().FullName ?? "exception", exception.StackTrace ?? "");
+            result.FailureClass = FailureClass.Internal.ToWire();
+            result.FailureReason = $"The node failed inside ({exception.GetType().Name}); its own log tells more.";
+        }
+
+        // From here on not the attempt's token: the work is done and must be accounted for, revoked or not.
+        await outbox.AddAsync(staged, offer.BlobToken, result, CancellationToken.None);
+        LogEnded(offer.AttemptId, offer.UnitIndex, result.Succeeded ? "succeeded" : result.FailureClass, result.MeteredMilliseconds, result.Outputs.Count);
+    }
+
+    private async Task RunIntoAsync(LeaseOffer offer, string staged, UnitResult result, IProgress<double> progress, CancellationToken cancellationToken)
+    {
+        var image = ModuleImage.Parse(offer.Runtime.ImageReference, offer.Runtime.ImageDigest,
+            offer.Runtime.RootfsUrl.Length > 0 ? new RootfsTarball(offer.Runtime.RootfsUrl, offer.Runtime.RootfsSha256) : null);
+
+        // The image and the assets come from different places: fetched side by side.
+        var preparing = runner.PrepareAsync(image, cancellationToken);
+        using var job = await WhenBothAsync(jobs.AcquireAsync(offer, cancellationToken), preparing);
+        var manifest = job.Workspace.Manifest;
+        using var attempt = Reserve(() => scratch.Reserve("attempt-" + offer.AttemptId, 1 << 20));
+        var limits = Limits(offer, manifest);
+        using var output = Reserve(() => scratch.ReserveWritable("out-" + offer.AttemptId, limits.OutputBytes));
+        var unitFile = await WriteUnitFileAsync(offer, manifest, limits, attempt.Path, cancellationToken);
+
+        var run = new UnitRun(offer.AttemptId, image, job.Workspace.InputFolder, unitFile, output, limits, progress);
+        var started = time.GetTimestamp();
+        UnitRunResult ended;
+        try
+        {
+            ended = await runner.RunAsync(run, cancellationToken);
+        }
+        catch (UnitFailedException)
+        {
+            result.MeteredMilliseconds = 0;
+            throw;
+        }
+
+        result.MeteredMilliseconds = ended.DeviceMilliseconds;
+        LogRan(offer.AttemptId, ended.Exit, ended.ExitCode, (long)time.GetElapsedTime(started).TotalMilliseconds);
+        if (ended.Exit == UnitExit.Succeeded)
+        {
+            result.Outputs.Add(await OutputSealer.SealAsync(manifest, offer.Manifest.BlobSha256, output.Path, staged, cancellationToken));
+            result.Succeeded = true;
+            return;
+        }
+
+        result.Outputs.Add(await OutputSealer.SealLogAsync(manifest, offer.Manifest.BlobSha256, ended.Log, staged, cancellationToken));
+        throw new UnitFailedException(ClassOf(ended.Exit), ended.Explanation);
+    }
+
+    private static async Task<JobLease> WhenBothAsync(Task<JobLease> acquiring, Task preparing)
+    {
+        try
+        {
+            await Task.WhenAll(acquiring, preparing);
+            return await acquiring;
+        }
+        catch
+        {
+            if (acquiring.IsCompletedSuccessfully)
+            {
+                (await acquiring).Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private static ScratchFolder Reserve(Func<ScratchFolder> reserve)
+    {
+        try
+        {
+            return reserve();
+        }
+        catch (ScratchFullException exception)
+        {
+            throw new UnitFailedException(FailureClass.ScratchTooSmall, exception.Message, exception);
+        }
+    }
+
+    /// <summary>Parameters come from the sealed manifest alone; the platform never sees them.</summary>
+    private static async Task<string> WriteUnitFileAsync(LeaseOffer offer, JobManifest manifest, UnitLimits limits, string folder, CancellationToken cancellationToken)
+    {
+        var file = Path.Combine(folder, "unit.json");
+        await File.WriteAllBytesAsync(file, JsonSerializer.SerializeToUtf8Bytes(new
+        {
+            unitIndex = offer.UnitIndex,
+            unitCount = manifest.Units.Count,
+            maxSeconds = (int)limits.Wall.TotalSeconds,
+            threads = Math.Max(1, (int)limits.CpuCount),
+            parameters = manifest.Parameters,
+            unitParameters = manifest.Units[offer.UnitIndex].Parameters,
+        }), cancellationToken);
+        File.SetUnixFileMode(file, Modes.ReadableFile);
+        return file;
+    }
+
+    private static UnitLimits Limits(LeaseOffer offer, JobManifest manifest) => new(
+        (long)offer.Runtime.MemoryMebibytes << 20,
+        offer.Runtime.MaxProcesses,
+        offer.Runtime.CpuCount,
+        (long)offer.Runtime.OutputMebibytes << 20,
+        TimeSpan.FromSeconds(Math.Min(offer.MaxUnitDeviceSeconds, manifest.MaxUnitDeviceSeconds)));
+
+    private static FailureClass ClassOf(UnitExit exit) => exit switch
+    {
+        UnitExit.TimedOut => FailureClass.Timeout,
+        UnitExit.OutOfMemory => FailureClass.OutOfMemory,
+        _ => FailureClass.ModuleFailed,
+    };
+
+    [LoggerMessage(LogLevel.Debug, "Attempt {AttemptId}: the module ended with {Exit} ({ExitCode}) after {Milliseconds} ms")]
+    private partial void LogRan(string attemptId, UnitExit exit, int exitCode, long milliseconds);
+
+    [LoggerMessage(LogLevel.Information, "Attempt {AttemptId} of unit {UnitIndex} {Outcome}: {Milliseconds} device ms, {OutputCount} sealed outputs")]
+    private partial void LogEnded(string attemptId, int unitIndex, string outcome, long milliseconds, int outputCount);
+
+    [LoggerMessage(LogLevel.Error, "Attempt {AttemptId} failed inside the agent with {ExceptionType} at\n{StackTrace}")]
+    private partial void LogUnforeseen(string attemptId, string exceptionType, string stackTrace);
+}
