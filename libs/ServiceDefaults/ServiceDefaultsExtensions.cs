@@ -122,6 +122,7 @@ public static class ServiceDefaultsExtensions
         options.RespectRequiredConstructorParameters = wire.RespectRequiredConstructorParameters;
         options.RespectNullableAnnotations = wire.RespectNullableAnnotations;
         options.TypeInfoResolver = wire.TypeInfoResolver;
+        options.TypeInfoResolver = wire.TypeInfoResolver;
         foreach (var converter in wire.Converters)
         {
             options.Converters.Add(converter);

@@ -7,7 +7,7 @@ using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults.Tests;
 
-public sealed record Thing(JobId JobId, DeviceKind Kind, string Name);
+public sealed record Thing(JobId JobId, DeviceKind Kind, string Name, string? Note);
 
 /// <summary>A small service on a real Kestrel.</summary>
 internal sealed class ServiceHost : IAsyncDisposable
