@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using RenderTrust.Gateway.Blobs;
 
 namespace RenderTrust.Gateway.Hub;
 
@@ -43,5 +44,6 @@ internal static class HubSetup
         // Authorised by the client certificate, which ConnectNode reads; the policies here are for people and services.
         app.MapGrpcService<ConnectNode>().AllowAnonymous();
         OfferLease.Map(app);
+        NodeBlobs.Map(app);
     }
 }
