@@ -86,7 +86,7 @@ internal sealed class LocalPlatform
         {
             ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
             ["RENDERTRUST_REDIS"] = $"127.0.0.1:{Ports["redis"]}",
-            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.AdminOnDatabase + ";Search Path=dapr",
+            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
             ["DOTNET_gcServer"] = "0",
             ["DOTNET_TieredPGO"] = "1",
             ["Logging__LogLevel__Default"] = "Information",

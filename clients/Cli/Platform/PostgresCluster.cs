@@ -8,7 +8,8 @@ namespace RenderTrust.Cli.Platform;
 /// <summary>The database of a single box: a private cluster of our own (never the machine's, never as root), or the one that a connection string names.</summary>
 internal sealed class PostgresCluster(PlatformPaths paths, int port, string? externalConnectionString)
 {
-    private static readonly string[] Services = ["gateway", "scheduler", "ledger", "billing", "identity", "catalog", "audit", "telemetry"];
+    /// <summary>One role and schema each; <c>dapr</c> is the sidecars' own, for actor state.</summary>
+    private static readonly string[] Services = ["gateway", "scheduler", "ledger", "billing", "identity", "catalog", "audit", "telemetry", "dapr"];
 
     public bool IsExternal => externalConnectionString is not null;
 
@@ -175,9 +176,6 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
             await layOut.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        // The sidecars' own tables: the actor state store.
-        await using var state = database.CreateCommand("CREATE SCHEMA IF NOT EXISTS dapr;");
-        await state.ExecuteNonQueryAsync(cancellationToken);
         await using var revoke = database.CreateCommand($"REVOKE ALL ON DATABASE {DatabaseName} FROM PUBLIC; GRANT CONNECT ON DATABASE {DatabaseName} TO {string.Join(", ", Services.Select(s => $"rendertrust_{s}"))}; REVOKE ALL ON SCHEMA public FROM PUBLIC;");
         await revoke.ExecuteNonQueryAsync(cancellationToken);
     }

@@ -28,6 +28,7 @@ internal static class SidecarConfiguration
             root.Children["common"] = shared;
         }
 
+        shared.Children.Remove("resourcesPath");
         shared.Children["resourcesPaths"] = new YamlSequenceNode(new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components")));
         AddEnvironment(shared, common);
         foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
