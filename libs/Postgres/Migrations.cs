@@ -1,3 +1,5 @@
+using System.Data;
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
@@ -21,7 +23,13 @@ public static class Migrations
         {
             var name = resource[(resource.IndexOf(marker, StringComparison.Ordinal) + marker.Length)..^4];
             using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!);
-            found.Add(new Migration(int.Parse(name.AsSpan(0, 4)), name, reader.ReadToEnd()));
+            if (name.Length < 6 || name[4] != '_' || !int.TryParse(name.AsSpan(0, 4), NumberStyles.None, null, out var number))
+            {
+                throw new InvalidOperationException($"Migration {name}.sql is not named NNNN_what.sql. Rename it, for example {found.Count + 1:D4}_what.sql.");
+            }
+
+            // A checkout with other line ends is the same migration.
+            found.Add(new Migration(number, name, reader.ReadToEnd().ReplaceLineEndings("\n")));
         }
 
         found.Sort((a, b) => a.Number.CompareTo(b.Number));
@@ -51,14 +59,9 @@ public static class Migrations
         await ExecuteAsync(connection, "SELECT pg_advisory_lock(hashtextextended($1, 0))", [$"migrations:{schema}"], cancellationToken);
         try
         {
+            await CreateSchemaAsync(connection, schema, cancellationToken);
             await using (var create = new NpgsqlCommand(
                 $"""
-                -- Not CREATE SCHEMA IF NOT EXISTS: that asks for the right to create schemas even when it is there, and a service's role has no such right.
-                DO $$ BEGIN
-                    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{schema.Replace("'", "''", StringComparison.Ordinal)}') THEN
-                        CREATE SCHEMA {Quote(schema)};
-                    END IF;
-                END $$;
                 CREATE TABLE IF NOT EXISTS {Quote(schema)}.schema_migrations (
                     number int PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
                 """, connection))
@@ -90,36 +93,63 @@ public static class Migrations
                     continue;
                 }
 
-                await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-                await ExecuteAsync(connection, "SELECT set_config('search_path', $1, true)", [schema], cancellationToken);
-                await using (var script = new NpgsqlCommand(migration.Sql, connection, transaction))
-                {
-                    await script.ExecuteNonQueryAsync(cancellationToken);
-                }
-
-                await ExecuteAsync(
-                    connection,
-                    $"INSERT INTO {Quote(schema)}.schema_migrations (number, name, sha256) VALUES ($1, $2, $3)",
-                    [migration.Number, migration.Name, hash],
-                    cancellationToken);
-                await transaction.CommitAsync(cancellationToken);
+                await ApplyOneAsync(connection, schema, migration, hash, cancellationToken);
                 applied.Add(migration.Name);
             }
         }
         finally
         {
-            // Not the caller's token: a lock left on a pooled connection would block the next replica.
-            await ExecuteAsync(connection, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", [$"migrations:{schema}"], CancellationToken.None);
+            // A broken connection has given its lock back by itself, and asking it would hide what broke it.
+            if (connection.FullState.HasFlag(ConnectionState.Open) && !connection.FullState.HasFlag(ConnectionState.Broken))
+            {
+                // Not the caller's token: a lock left on a pooled connection would block the next replica.
+                await ExecuteAsync(connection, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", [$"migrations:{schema}"], CancellationToken.None);
+            }
         }
 
         return applied;
+    }
+
+    private static async Task CreateSchemaAsync(NpgsqlConnection connection, string schema, CancellationToken cancellationToken)
+    {
+        await using var find = new NpgsqlCommand("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL", connection) { Parameters = { new() { Value = schema } } };
+        if (await find.ExecuteScalarAsync(cancellationToken) is true)
+        {
+            // Not IF NOT EXISTS alone: Postgres asks for the right to create before it looks, and a service's role need not have it.
+            return;
+        }
+
+        await ExecuteAsync(connection, $"CREATE SCHEMA IF NOT EXISTS {Quote(schema)}", [], cancellationToken);
+    }
+
+    private static async Task ApplyOneAsync(NpgsqlConnection connection, string schema, Migration migration, string hash, CancellationToken cancellationToken)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await ExecuteAsync(connection, "SELECT set_config('search_path', $1, true)", [Quote(schema)], cancellationToken);
+        try
+        {
+            await ExecuteAsync(connection, migration.Sql, [], cancellationToken);
+        }
+        catch (PostgresException exception)
+        {
+            throw new InvalidOperationException(
+                $"Migration {migration.Name} of schema {schema} failed and left nothing behind: {exception.MessageText} ({exception.SqlState}). Mend what it stumbles over and start again.", exception);
+        }
+
+        await ExecuteAsync(
+            connection,
+            $"INSERT INTO {Quote(schema)}.schema_migrations (number, name, sha256) VALUES ($1, $2, $3)",
+            [migration.Number, migration.Name, hash],
+            cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     internal static string Quote(string identifier) => "\"" + identifier.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"";
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, object[] values, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(sql, connection);
+        // Without a limit: a long migration, or a replica that waits for one, is not a fault.
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         foreach (var value in values)
         {
             command.Parameters.Add(new NpgsqlParameter { Value = value });

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -66,10 +67,22 @@ public static class Inbox
     }
 }
 
-/// <summary>Publishes the outbox of this process's schema. One replica at a time works on it; an advisory lock decides.</summary>
+/// <summary>
+/// Publishes the outbox of this process's schema, at least once and in the order of the rows within a topic. One replica at a time works
+/// on it; an advisory lock of the session decides, so that the connection must not go through a pooler in transaction mode.
+/// Rows are numbered when they are inserted, not when they commit: order between transactions holds where they wait for each other.
+/// </summary>
 public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbox outbox, OutboxPublish publish, TimeProvider time, ILogger<PublishOutboxLoop> logger) : BackgroundService
 {
+    private const int BatchSize = 100;
+
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(2);
+
+    /// <summary>For what must be noted although the process stops: what the broker has is not sent again.</summary>
+    private static readonly TimeSpan NoteTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Topics that the broker refused, by component and topic. The others go on.</summary>
+    private readonly Dictionary<string, Pause> paused = [];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -78,12 +91,9 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
         {
             try
             {
-                while (await PublishBatchAsync(stoppingToken) > 0)
-                {
-                }
-
+                await PublishAllAsync(stoppingToken);
                 failures = 0;
-                await WaitAsync(PollInterval, stoppingToken);
+                await WaitAsync(NextLook(), stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -91,14 +101,38 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
             }
             catch (Exception exception)
             {
-                // The broker or the database is away: the rows stay, the wait grows to half a minute.
+                // The database is away: the rows stay.
                 failures++;
                 LogPublishFailed(logger, exception, failures);
-                await WaitAsync(TimeSpan.FromMilliseconds(Math.Min(30_000, 250 * Math.Pow(2, Math.Min(failures, 8)))), stoppingToken);
+                try
+                {
+                    // Deaf to wakes: a busy service would otherwise turn the wait into a storm.
+                    await Task.Delay(Backoff(failures), time, stoppingToken);
+                }
+                catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+                {
+                    return;
+                }
             }
         }
     }
 
+    private static TimeSpan Backoff(int failures) => TimeSpan.FromMilliseconds(Math.Min(30_000, 250 * Math.Pow(2, Math.Min(failures, 8))));
+
+    private TimeSpan NextLook()
+    {
+        var next = PollInterval;
+        var now = time.GetTimestamp();
+        foreach (var pause in paused.Values)
+        {
+            var left = pause.Length - time.GetElapsedTime(pause.Since, now);
+            next = left < next ? left : next;
+        }
+
+        return next > TimeSpan.Zero ? next : TimeSpan.FromMilliseconds(1);
+    }
+
+    /// <summary>A wake that comes while nobody waits stays in the channel, so that none is lost between the last look and this.</summary>
     private async Task WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -109,64 +143,128 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    private async Task<int> PublishBatchAsync(CancellationToken cancellationToken)
+    private async Task PublishAllAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
         // A session lock and no transaction while the broker is asked: an open transaction id would hold back every reader
-        // that waits for older transactions to end, the tail of job events first of all.
-        await using (var take = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('outbox:' || current_schema(), 0))", connection))
+        // that waits for older transactions to end, the tail of job events first of all. It waits as long as another replica
+        // publishes: giving up would leave a message for the next poll that the other one looked for just before it came.
+        await using (var take = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('outbox:' || current_schema(), 0))", connection) { CommandTimeout = 0 })
         {
             await take.ExecuteNonQueryAsync(cancellationToken);
         }
 
         try
         {
-            return await PublishLockedBatchAsync(connection, cancellationToken);
+            while (await PublishBatchAsync(connection, cancellationToken))
+            {
+            }
         }
         finally
         {
-            // Not the caller's token: a lock left on a pooled connection would stop the other replicas.
-            await using var give = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('outbox:' || current_schema(), 0))", connection);
-            await give.ExecuteNonQueryAsync(CancellationToken.None);
-        }
-    }
-
-    private async Task<int> PublishLockedBatchAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        var batch = new List<(long Position, Guid Id, string Component, string Topic, string Payload)>();
-        await using (var select = new NpgsqlCommand(
-            "SELECT position, message_id, component, topic, payload::text FROM outbox ORDER BY position LIMIT 100", connection))
-        await using (var reader = await select.ExecuteReaderAsync(cancellationToken))
-        {
-            while (await reader.ReadAsync(cancellationToken))
+            // A broken connection has given its lock back by itself, and asking it would hide what broke it.
+            if (connection.FullState.HasFlag(ConnectionState.Open) && !connection.FullState.HasFlag(ConnectionState.Broken))
             {
-                batch.Add((reader.GetInt64(0), reader.GetGuid(1), reader.GetString(2), reader.GetString(3), reader.GetString(4)));
+                // Not the caller's token: a lock left on a pooled connection would stop the other replicas.
+                await using var give = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('outbox:' || current_schema(), 0))", connection);
+                await give.ExecuteNonQueryAsync(CancellationToken.None);
             }
         }
-
-        if (batch.Count == 0)
-        {
-            return 0;
-        }
-
-        foreach (var (_, id, component, topic, payload) in batch)
-        {
-            await publish(component, topic, id, payload, cancellationToken);
-        }
-
-        await using (var delete = new NpgsqlCommand("DELETE FROM outbox WHERE position = ANY($1)", connection)
-        {
-            Parameters = { new() { Value = batch.Select(row => row.Position).ToArray() } },
-        })
-        {
-            await delete.ExecuteNonQueryAsync(cancellationToken);
-        }
-
-        return batch.Count;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Publishing the outbox failed for the {Failures}. time; the messages stay and are tried again")]
+    /// <summary>False when there is nothing left that may be sent now.</summary>
+    private async Task<bool> PublishBatchAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var batch = await ReadBatchAsync(connection, cancellationToken);
+        var sent = new List<long>(batch.Count);
+        try
+        {
+            foreach (var message in batch)
+            {
+                if (IsPaused(message.Lane))
+                {
+                    continue;
+                }
+
+                if (await TrySendAsync(message, cancellationToken))
+                {
+                    sent.Add(message.Position);
+                }
+            }
+        }
+        finally
+        {
+            await NoteSentAsync(connection, sent);
+        }
+
+        return batch.Count > 0;
+    }
+
+    private async Task<List<Message>> ReadBatchAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var select = new NpgsqlCommand(
+            """
+            SELECT position, message_id, component, topic, payload::text FROM outbox
+            WHERE NOT (component || '/' || topic = ANY ($1)) ORDER BY position LIMIT $2
+            """, connection)
+        {
+            Parameters = { new() { Value = paused.Keys.Where(IsPaused).ToArray() }, new() { Value = BatchSize } },
+        };
+        var batch = new List<Message>();
+        await using var reader = await select.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            batch.Add(new Message(reader.GetInt64(0), reader.GetGuid(1), reader.GetString(2), reader.GetString(3), reader.GetString(4)));
+        }
+
+        return batch;
+    }
+
+    private async Task<bool> TrySendAsync(Message message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await publish(message.Component, message.Topic, message.Id, message.Payload, cancellationToken);
+            paused.Remove(message.Lane);
+            return true;
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The topic waits as a whole, or its order would be lost; what is missing is one topic's, so the others go on.
+            var failures = paused.GetValueOrDefault(message.Lane)?.Failures + 1 ?? 1;
+            paused[message.Lane] = new Pause(failures, time.GetTimestamp(), Backoff(failures));
+            LogTopicFailed(logger, exception, message.Id, message.Lane, failures);
+            return false;
+        }
+    }
+
+    private static async Task NoteSentAsync(NpgsqlConnection connection, List<long> sent)
+    {
+        if (sent.Count == 0)
+        {
+            return;
+        }
+
+        // Not the caller's token: what the broker has must be noted, or it is all sent again.
+        using var limit = new CancellationTokenSource(NoteTimeout);
+        await using var delete = new NpgsqlCommand("DELETE FROM outbox WHERE position = ANY ($1)", connection) { Parameters = { new() { Value = sent.ToArray() } } };
+        await delete.ExecuteNonQueryAsync(limit.Token);
+    }
+
+    private bool IsPaused(string lane) => paused.TryGetValue(lane, out var pause) && time.GetElapsedTime(pause.Since) < pause.Length;
+
+    private sealed record Message(long Position, Guid Id, string Component, string Topic, string Payload)
+    {
+        public string Lane { get; } = $"{Component}/{Topic}";
+    }
+
+    private sealed record Pause(int Failures, long Since, TimeSpan Length);
+
+    [LoggerMessage(LogLevel.Warning, "Publishing message {MessageId} to {Topic} failed for the {Failures}. time; it stays first of its topic and is tried again")]
+    private static partial void LogTopicFailed(ILogger logger, Exception exception, Guid messageId, string topic, int failures);
+
+    [LoggerMessage(LogLevel.Warning, "Reading the outbox failed for the {Failures}. time; the messages stay and are tried again")]
     private static partial void LogPublishFailed(ILogger logger, Exception exception, int failures);
 }
 

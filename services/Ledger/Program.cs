@@ -1,1 +1,3 @@
-return 0;
+using RenderTrust.Ledger;
+
+await LedgerApp.Build(args).RunAsync();

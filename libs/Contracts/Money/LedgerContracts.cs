@@ -48,3 +48,30 @@ public enum HoldOutcome
 public sealed record LedgerEntryList(IReadOnlyList<LedgerEntryItem> Entries);
 
 public sealed record LedgerEntryItem(long EntryId, Guid TransferId, string Account, string Currency, long AmountMicrocredits, string Kind, JobId? JobId, DateTimeOffset At);
+
+/// <summary>Whose work earned it.</summary>
+public enum EarningsRole
+{
+    Node,
+    Developer,
+}
+
+/// <summary><c>GET /v1/earnings</c>: what the caller's nodes and modules have earned.</summary>
+public sealed record EarningsSummary(long EarnedMicrocredits, long PendingMicrocredits, IReadOnlyList<EarningsItem> Items);
+
+public sealed record EarningsItem(EarningsRole Role, string Module, long Units, long MeteredMilliseconds, long AmountMicrocredits);
+
+/// <summary><c>POST /internal/holds</c>: <c>ledger.place_hold_v1</c> over HTTP, for callers without the database.</summary>
+public sealed record PlaceHoldRequest(
+    Guid HoldId, TenantId TenantId, [property: Range(1, long.MaxValue)] long AmountMicrocredits, DateTimeOffset ExpiresAt, JobId JobId);
+
+public sealed record PlaceHoldResponse(HoldOutcome Outcome, long AvailableMicrocredits);
+
+/// <summary><c>GET /internal/books</c>: the ledger added up again from its entries.</summary>
+/// <param name="Balanced">Every currency sums to 0 and every finding is 0.</param>
+/// <param name="Findings">Rows that disagree with each other, by the rule they break.</param>
+public sealed record BooksReport(
+    bool Balanced, IReadOnlyDictionary<string, long> SumMicrocreditsByCurrency, IReadOnlyList<AccountClassSum> AccountClasses,
+    IReadOnlyDictionary<string, long> Findings, long UnpostedCaptures, long UnreleasedCaptures, long OpenHolds);
+
+public sealed record AccountClassSum(string Kind, string Currency, long Accounts, long Entries, long SumMicrocredits);
