@@ -15,7 +15,8 @@ internal sealed class CliContext(string repositoryRoot)
     /// <summary>Progress and tables go to the error stream when the answer itself is JSON.</summary>
     public IAnsiConsole Console { get; private set; } = AnsiConsole.Console;
 
-    public PlatformPaths Platform => new(RepositoryRoot, "platform");
+    /// <summary>The platform of <c>up</c>; RENDERTRUST_INSTANCE names another one beside it, as tests do.</summary>
+    public PlatformPaths Platform => new(RepositoryRoot, Environment.GetEnvironmentVariable("RENDERTRUST_INSTANCE") is { Length: > 0 } instance ? instance : "platform");
 
     public void QuietForJson() => Console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(System.Console.Error) });
 
