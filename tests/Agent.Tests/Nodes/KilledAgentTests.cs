@@ -15,7 +15,7 @@ public sealed class KilledAgentTests : NodeTest
         Assert.True((await session.OfferAsync(offer)).Accepted);
         await session.NextAsync(RenderTrust.EdgeProtocol.NodeFrame.FrameOneofCase.Progress);
         await Hub.StopAsync();
-        await Wait.ForAsync(() => Directory.GetFiles(Path.Combine(State, "outbox"), "result.json", SearchOption.AllDirectories).Length == 1, "the result in the outbox");
+        await Wait.ForAsync(() => Directory.GetDirectories(Path.Combine(State, "outbox"), "0*").Length == 1, "the result in the outbox");
 
         first.Kill();
         await first.WaitForExitAsync(Token);

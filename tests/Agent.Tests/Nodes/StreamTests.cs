@@ -105,7 +105,7 @@ public sealed class StreamTests : NodeTest
         await session.NextAsync(NodeFrame.FrameOneofCase.Progress);
 
         await Hub.StopAsync();
-        await Wait.ForAsync(() => Directory.GetFiles(Path.Combine(State, "outbox"), "result.json", SearchOption.AllDirectories).Length == 2, "both results in the outbox");
+        await Wait.ForAsync(() => Directory.GetDirectories(Path.Combine(State, "outbox"), "0*").Length == 2, "both results in the outbox");
         await Hub.StartAsync();
         var later = await Hub.NextSessionAsync();
 
