@@ -15,13 +15,13 @@ internal sealed class TestJob : IDisposable
     private readonly (Asset Asset, SetKey Key) _manifest;
     private readonly List<(Asset Asset, SetKey Key)> _assets = [];
 
-    public TestJob(TestHub hub, RecipientPublicKey node, int units = 1, object? parameters = null, string content = "secret scene", Action<Dictionary<string, byte[]>>? tamper = null, int maxSeconds = 60)
+    public TestJob(TestHub hub, RecipientPublicKey node, int units = 1, object? parameters = null, string content = "secret scene", string fileName = "input.txt", Action<Dictionary<string, byte[]>>? tamper = null, int maxSeconds = 60)
     {
         _node = node;
         var blobs = new Dictionary<string, byte[]>();
         var assetId = Guid.CreateVersion7();
         var assetKey = SetKey.Generate();
-        var (sealedAsset, assetBytes) = AssetSealer.SealBytes(assetKey, assetId, [KeyValuePair.Create("input.txt", Encoding.UTF8.GetBytes(content)), KeyValuePair.Create("textures/wood.txt", new byte[200_000])]);
+        var (sealedAsset, assetBytes) = AssetSealer.SealBytes(assetKey, assetId, [KeyValuePair.Create(fileName, Encoding.UTF8.GetBytes(content)), KeyValuePair.Create("textures/wood.txt", new byte[200_000])]);
         blobs["asset"] = assetBytes;
         var manifest = new JobManifest
         {

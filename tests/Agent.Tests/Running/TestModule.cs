@@ -60,7 +60,10 @@ public sealed class TestModules : IAsyncDisposable
 
     public string RegistryStorage => Path.Combine(_folder, "storage");
 
-    public string Layout => Path.Combine(_folder, "povray");
+    /// <summary>A layout that was built before, by another user for example, saves making one here.</summary>
+    public string Layout { get; } = Environment.GetEnvironmentVariable("RENDERTRUST_TEST_POVRAY_LAYOUT") is { Length: > 0 } built
+        ? built
+        : Path.Combine(Directory.CreateTempSubdirectory("rendertrust-layout-").FullName, "povray");
 
     /// <summary>Null when ready; otherwise why these tests cannot run here.</summary>
     public async Task<string?> MakeAsync(CancellationToken cancellationToken)
@@ -147,6 +150,11 @@ public sealed class TestModules : IAsyncDisposable
             _registry.Kill();
             await _registry.WaitForExitAsync();
             _registry.Dispose();
+        }
+
+        if (Environment.GetEnvironmentVariable("RENDERTRUST_TEST_POVRAY_LAYOUT") is not { Length: > 0 })
+        {
+            Directory.Delete(Path.GetDirectoryName(Layout)!, recursive: true);
         }
 
         _lock.Dispose();
