@@ -13,6 +13,9 @@ internal static class Edge
     public static void AddEdge(this WebApplicationBuilder builder)
     {
         builder.AddServiceDefaults(Apps.Gateway);
+
+        // One line per request is for the access log of whatever stands in front; refused sign-ins are everyday.
+        builder.Logging.AddFilter("Yarp", LogLevel.Warning).AddFilter(typeof(EdgeAuthHandler).FullName, LogLevel.Warning);
         builder.AddPublicListener();
         builder.AddEdgeAuth();
         builder.AddRestProxy();

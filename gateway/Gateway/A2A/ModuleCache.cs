@@ -43,10 +43,12 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
             var modules = (await apps.GetAsync<ModuleList>(Apps.Catalog, "/internal/modules", cancellationToken)).Modules;
             _listed = new Listed([.. modules.OrderBy(module => module.Name, StringComparer.Ordinal)], now.AddSeconds(options.Value.CatalogCacheSeconds));
         }
-        catch (Exception exception) when (NeighbourFaults.IsOne(exception) && _listed is not null)
+        catch (Exception exception) when (NeighbourFaults.IsOne(exception))
         {
+            // A question that got no answer has no effect either, so this is never an unknown outcome.
+            var stale = _listed ?? throw new AppUnavailableException("The catalog did not answer and no list of modules is known yet.", exception);
             LogStale(logger, exception.Message);
-            return _listed.Modules;
+            return stale.Modules;
         }
 
         return _listed.Modules;

@@ -40,7 +40,8 @@ internal static class ListenerGate
             return Listener.Internal;
         }
 
-        var isForNodes = endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is not null || pattern.StartsWith("/v1/node/", StringComparison.OrdinalIgnoreCase);
+        // The framework's answers to unknown gRPC methods carry no metadata, only the name of their route constraint.
+        var isForNodes = pattern.Contains(":grpcunimplemented", StringComparison.Ordinal) || endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is not null || pattern.StartsWith("/v1/node/", StringComparison.OrdinalIgnoreCase);
         return isForNodes ? Listener.Nodes : Listener.Public;
     }
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using RenderTrust.Gateway.Auth;
@@ -28,7 +29,12 @@ internal static class RestProxy
                     {
                         ClusterId = Cluster,
                         Destinations = new Dictionary<string, DestinationConfig> { [Cluster] = new() { Address = sidecar.BaseAddress.ToString() } },
-                        HttpRequest = new ForwarderRequestConfig { ActivityTimeout = TimeSpan.FromSeconds(options.TimeoutSeconds) },
+                        HttpRequest = new ForwarderRequestConfig
+                        {
+                            ActivityTimeout = TimeSpan.FromSeconds(options.TimeoutSeconds),
+                            Version = HttpVersion.Version11,
+                            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                        },
                     },
                 ])
             .AddTransforms(context => AddTransforms(context, sidecarToken));

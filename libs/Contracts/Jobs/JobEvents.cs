@@ -32,7 +32,7 @@ public sealed record JobEvent(
     TenantId TenantId,
     string ContextId,
     long Seq,
-    JobEventKind Kind,
+    [property: JsonConverter(typeof(UnknownEnumConverter<JobEventKind>))] JobEventKind Kind,
     DateTimeOffset At,
     JobEventBody Body);
 
