@@ -1,1 +1,5 @@
-return 0;
+using RenderTrust.Catalog;
+
+var builder = WebApplication.CreateBuilder(args);
+await using var app = CatalogService.Build(builder);
+await app.RunAsync();
