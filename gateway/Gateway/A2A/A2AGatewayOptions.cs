@@ -26,6 +26,10 @@ internal sealed class A2AGatewayOptions
     [Range(16, 100_000)]
     public int StreamBacklogEvents { get; set; } = 1024;
 
+    /// <summary>Seconds of silence after which a stream reads its task's log, in case the tail lost its place without noticing.</summary>
+    [Range(1, 3600)]
+    public int StreamRecheckSeconds { get; set; } = 30;
+
     /// <summary>Seconds for which the list of modules, and so the agent card, is reused.</summary>
     [Range(1, 3600)]
     public int CatalogCacheSeconds { get; set; } = 30;

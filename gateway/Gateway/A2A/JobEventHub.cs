@@ -73,9 +73,23 @@ internal sealed class JobEventHub
 
         public TaskId TaskId { get; } = taskId;
 
-        public async ValueTask<JobEvent?> NextAsync(CancellationToken cancellationToken)
+        /// <summary>The next event. Null after a silence of <paramref name="silence"/> too: whatever may have gone wrong, the log is right.</summary>
+        public async ValueTask<JobEvent?> NextAsync(TimeSpan silence, TimeProvider time, CancellationToken cancellationToken)
         {
-            var next = await _events.Reader.ReadAsync(cancellationToken);
+            if (!_events.Reader.TryRead(out var next))
+            {
+                using var quiet = new CancellationTokenSource(silence, time);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(quiet.Token, cancellationToken);
+                try
+                {
+                    next = await _events.Reader.ReadAsync(either.Token);
+                }
+                catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+                {
+                    return null;
+                }
+            }
+
             return Interlocked.Exchange(ref _hasMissed, 0) == 1 ? null : next;
         }
 

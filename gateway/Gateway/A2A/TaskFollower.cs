@@ -13,7 +13,7 @@ namespace RenderTrust.Gateway.A2A;
 internal sealed record FollowedEvent(StreamResponse Response, bool IsLast, DateTimeOffset? ResultReceivedAt = null);
 
 /// <summary>Reads tasks from the scheduler, once or for as long as they change.</summary>
-internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEventsLoop tail, IOptions<A2AGatewayOptions> options)
+internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEventsLoop tail, IOptions<A2AGatewayOptions> options, TimeProvider time)
 {
     /// <summary>The task's log; refuses a task that does not exist and one of another tenant alike.</summary>
     public async Task<TaskView> ReadAsync(TaskId taskId, TenantId tenant, CancellationToken cancellationToken) =>
@@ -58,11 +58,11 @@ internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEven
         }
     }
 
-    private static async Task<JobEvent?> NextAsync(JobEventHub.Subscription subscription, CancellationToken cancellationToken)
+    private async Task<JobEvent?> NextAsync(JobEventHub.Subscription subscription, CancellationToken cancellationToken)
     {
         try
         {
-            return await subscription.NextAsync(cancellationToken);
+            return await subscription.NextAsync(TimeSpan.FromSeconds(options.Value.StreamRecheckSeconds), time, cancellationToken);
         }
         catch (ChannelClosedException exception)
         {

@@ -16,6 +16,7 @@ internal sealed class TaskView
     private readonly JsonObject _facts = [];
     private readonly string _taskId;
     public string ContextId { get; }
+    private long _chargedMicrocredits;
     private AgentTaskStatus _status = new() { State = TaskState.Submitted };
 
     private TaskView(TaskLog log)
@@ -50,13 +51,13 @@ internal sealed class TaskView
             return [];
         }
 
-        Remember(jobEvent.Body);
+        Remember(jobEvent);
         switch (jobEvent.Kind)
         {
             case JobEventKind.UnitCompleted when jobEvent.Body is { UnitIndex: { } unit, Outputs: { } outputs }:
                 var artifact = ArtifactOf(unit, outputs);
                 _artifacts.Add(artifact);
-                return [StreamResponse.Of(new TaskArtifactUpdateEvent { TaskId = _taskId, ContextId = ContextId, Artifact = artifact, LastChunk = true })];
+                return [StreamResponse.Of(new TaskArtifactUpdateEvent { TaskId = _taskId, ContextId = ContextId, Artifact = artifact, LastChunk = true, Metadata = ExtensionData(EventFacts(jobEvent)) })];
             case JobEventKind.Submitted or JobEventKind.StatusChanged:
                 SetStatus(jobEvent, jobEvent.Body.Status ?? JobStatus.Submitted);
                 break;
@@ -114,12 +115,17 @@ internal sealed class TaskView
         Extensions = [WellKnown.SealingExtension],
     };
 
-    private void Remember(JobEventBody body)
+    private void Remember(JobEvent jobEvent)
     {
+        var body = jobEvent.Body;
+
         Keep("unitCount", body.UnitCount);
         Keep("unitsCompleted", body.UnitsCompleted);
         Keep("unitsFailed", body.UnitsFailed);
-        Keep("chargedMicrocredits", body.ChargedMicrocredits);
+
+        // An event of a unit carries that unit's charge, one of the job the sum.
+        Keep("chargedMicrocredits", body.ChargedMicrocredits is { } charge && jobEvent.Kind is JobEventKind.UnitCompleted ? _chargedMicrocredits + charge : body.ChargedMicrocredits);
+        _chargedMicrocredits = (long?)_facts["chargedMicrocredits"] ?? 0;
     }
 
     private void Keep(string name, long? value)

@@ -94,7 +94,7 @@ public sealed class TaskTests : IAsyncLifetime
                 .Replace("@T", task.ToString(), StringComparison.Ordinal).Replace("@C", context, StringComparison.Ordinal).Replace("@A", at, StringComparison.Ordinal),
             status);
         Assert.Equal(
-            """{"artifactUpdate":{"taskId":"@T","contextId":"@C","artifact":{"artifactId":"unit-000003","parts":[{"data":{"assetId":"@O","blobSha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","sizeBytes":100,"keyedHash":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","grants":[]},"mediaType":"application/vnd.rendertrust.output+json"}],"metadata":{"unitIndex":3},"extensions":["https://rendertrust.dev/extensions/sealed-jobs/v1"]},"lastChunk":true}}"""
+            """{"artifactUpdate":{"taskId":"@T","contextId":"@C","artifact":{"artifactId":"unit-000003","parts":[{"data":{"assetId":"@O","blobSha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","sizeBytes":100,"keyedHash":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","grants":[]},"mediaType":"application/vnd.rendertrust.output+json"}],"metadata":{"unitIndex":3},"extensions":["https://rendertrust.dev/extensions/sealed-jobs/v1"]},"lastChunk":true,"metadata":{"https://rendertrust.dev/extensions/sealed-jobs/v1":{"kind":"unitCompleted","unitIndex":3}}}}"""
                 .Replace("@T", task.ToString(), StringComparison.Ordinal).Replace("@C", context, StringComparison.Ordinal).Replace("@O", output.AssetId.ToString(), StringComparison.Ordinal),
             artifact);
     }
@@ -160,6 +160,22 @@ public sealed class TaskTests : IAsyncLifetime
         }
 
         Assert.Equal(["unit-000000", "unit-000001"], told);
+    }
+
+    [Fact]
+    public async Task A_silent_stream_looks_into_the_log()
+    {
+        await using var host = await EdgeHost.StartAsync(("Gateway:A2A:StreamRecheckSeconds", "1"));
+        var agent = host.NewAgent(out var device);
+        var (request, spec) = TestData.Submission();
+        await using var stream = agent.SendStreamingMessageAsync(request, Token).GetAsyncEnumerator(Token);
+        await stream.MoveNextAsync();
+
+        host.Sidecar.Scheduler.SkippedEvents = 1;
+        host.Sidecar.Scheduler.Append(FakeScheduler.TaskIdOf(device.Tenant, spec.JobId), JobEventKind.UnitCompleted, new JobEventBody(UnitIndex: 0, Outputs: [TestData.Output()]));
+
+        Assert.True(await stream.MoveNextAsync());
+        Assert.Equal("unit-000000", Tell(stream.Current));
     }
 
     [Fact]

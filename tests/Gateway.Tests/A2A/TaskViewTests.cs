@@ -42,6 +42,21 @@ public sealed class TaskViewTests
     }
 
     [Fact]
+    public void Charges_of_units_add_up_to_the_charge_of_the_job()
+    {
+        var view = View(
+            Event(1, JobEventKind.Submitted, new JobEventBody(Status: JobStatus.Submitted)),
+            Event(2, JobEventKind.UnitCompleted, new JobEventBody(UnitIndex: 0, Outputs: [], ChargedMicrocredits: 5)),
+            Event(3, JobEventKind.UnitCompleted, new JobEventBody(UnitIndex: 1, Outputs: [], ChargedMicrocredits: 7)));
+        Assert.Equal(12, Charged(view));
+
+        view.Apply(Event(4, JobEventKind.StatusChanged, new JobEventBody(Status: JobStatus.Completed, ChargedMicrocredits: 12)));
+        Assert.Equal(12, Charged(view));
+
+        static long Charged(TaskView view) => (long)view.Snapshot(null).Metadata![WellKnown.SealingExtension]!["chargedMicrocredits"]!;
+    }
+
+    [Fact]
     public void A_kind_that_is_not_known_yet_counts_and_says_nothing()
     {
         var json = JsonSerializer.Serialize(Event(2, JobEventKind.UnitLeased, new JobEventBody()), WireJson.Options).Replace("unitLeased", "unitTeleported", StringComparison.Ordinal);
