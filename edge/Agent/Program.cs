@@ -10,7 +10,21 @@ using RenderTrust.Agent.Hosting;
 
 var state = new Option<string>("--state") { Description = "Folder of this node's identity and outbox", Required = true };
 
-var gateway = new Option<Uri>("--gateway") { Description = "Address of the gateway", Required = true };
+var gateway = new Option<Uri>("--gateway")
+{
+    Description = "Address of the gateway",
+    Required = true,
+    CustomParser = result =>
+    {
+        if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+        {
+            return address;
+        }
+
+        result.AddError($"--gateway is '{result.Tokens[0].Value}', which is no http or https address. Give one such as https://render.example.");
+        return null;
+    },
+};
 var tokenFile = new Option<string>("--token-file") { Description = "File with the one-time enrolment token", Required = true };
 var name = new Option<string?>("--name") { Description = "Name put into the certificate request (the token's name is what counts)" };
 var fingerprint = new Option<string?>("--ca-fingerprint") { Description = "SHA-256 of the platform's CA, for a gateway with a certificate from it" };

@@ -11,7 +11,20 @@ internal static class LoginCommand
 {
     public static Command Create(CliContext context)
     {
-        var gateway = new Option<Uri?>("--gateway") { Description = "Address of the platform; default: the one that runs on this machine." };
+        var gateway = new Option<Uri?>("--gateway")
+        {
+            Description = "Address of the platform; default: the one that runs on this machine.",
+            CustomParser = result =>
+            {
+                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+                {
+                    return address;
+                }
+
+                result.AddError($"--gateway is '{result.Tokens[0].Value}', which is no http or https address. Give one such as https://render.example.");
+                return null;
+            },
+        };
         var name = new Option<string>("--name") { Description = "Name to show.", DefaultValueFactory = _ => Environment.UserName };
         var fingerprint = new Option<string?>("--ca-fingerprint") { Description = "SHA-256 of the platform CA, if you were given one: it is compared before anything is trusted." };
         var command = new Command("login", "Make keys for a creator on this machine and sign up.") { gateway, name, fingerprint, CreatorOptions.Profile, CreatorOptions.Json };

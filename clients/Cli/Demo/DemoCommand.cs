@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using RenderTrust.Cli.Output;
 using RenderTrust.Cli.Platform;
-using RenderTrust.Client;
 using Spectre.Console;
 
 namespace RenderTrust.Cli.Demo;
@@ -32,7 +31,8 @@ internal static class DemoCommand
             {
                 result = await demo.RunAsync(cancellationToken);
             }
-            catch (Exception exception) when (exception is CliException or RenderTrustException or HttpRequestException or Npgsql.NpgsqlException)
+            // Whatever it was: a demo that fails says at which step, where its log is and what to do.
+            catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 context.Console.MarkupLineInterpolated($"[red]✗ {demo.Step} failed:[/] {exception.Message}");
                 context.Console.MarkupLineInterpolated($"  [grey]log:[/] {(exception as CliException)?.LogPath ?? demo.LogFolder}");

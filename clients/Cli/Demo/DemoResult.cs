@@ -1,9 +1,12 @@
+using System.Text.Json.Serialization;
+
 namespace RenderTrust.Cli.Demo;
 
 /// <summary>What <c>demo --json FILE</c> writes. Names are a contract; amounts are micro-credits, times milliseconds unless the name says otherwise.</summary>
 internal sealed record DemoResult
 {
     public bool Ok { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Error { get; init; }
     public string Module { get; init; } = "";
     public string Node { get; init; } = "";

@@ -33,7 +33,7 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
             AddFolder(places, "logs", platform.Paths.Logs);
             AddFile(places, "logs", Path.Combine(platform.Paths.Root, "postgres.log"));
             AddFolder(places, "configuration", platform.Paths.Configuration);
-            AddFolder(places, "node state", Path.Combine(platform.Paths.Root, "nodes"));
+            AddNodes(places);
         }
         finally
         {
@@ -99,6 +99,24 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
         finally
         {
             File.Delete(file);
+        }
+    }
+
+    /// <summary>What nodes keep of their own. Their engine's images are left out: the module is public, and units run in memory-backed scratch.</summary>
+    private void AddNodes(List<SearchedPlace> places)
+    {
+        var nodes = Path.Combine(platform.Paths.Root, "nodes");
+        foreach (var node in Directory.Exists(nodes) ? Directory.GetDirectories(nodes) : [])
+        {
+            foreach (var file in Directory.EnumerateFiles(node))
+            {
+                AddFile(places, "node state", file);
+            }
+
+            foreach (var folder in Directory.EnumerateDirectories(node).Where(folder => Path.GetFileName(folder) is not ("engine" or "images")))
+            {
+                AddFolder(places, "node state", folder);
+            }
         }
     }
 
