@@ -131,6 +131,7 @@ public sealed class AuthorisationTests
         var response = await host.SendAsync(HttpMethod.Get, path, apiToken: apiToken, caller: caller);
 
         Assert.Equal(expected, response.StatusCode);
+        Assert.Equal(expected == HttpStatusCode.Forbidden, (await response.Content.ReadAsStringAsync(Token)).Contains("\"detail\":", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -77,6 +77,19 @@ public sealed class SidecarCallTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_404_of_the_sidecar_is_not_the_apps()
+    {
+        answer = async context =>
+        {
+            context.Response.StatusCode = 404;
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync("""{"errorCode":"ERR_DIRECT_INVOKE","message":"app ledger is not known"}""");
+        };
+
+        await Assert.ThrowsAsync<UnknownOutcomeException>(() => invoker.FindAsync<CancelTaskRequest>(Apps.Ledger, "/internal/x", Token));
+    }
+
+    [Fact]
     public async Task A_silent_app_is_an_unknown_outcome()
     {
         answer = context => Task.Delay(Timeout.Infinite, context.RequestAborted);

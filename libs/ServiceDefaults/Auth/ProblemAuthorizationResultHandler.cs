@@ -29,6 +29,7 @@ internal sealed class ProblemAuthorizationResultHandler(IProblemDetailsService p
         else
         {
             context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            reason ??= context.Items.TryGetValue(InternalRequirementHandler.RefusalItem, out var refusal) ? refusal as string : null;
         }
 
         if (context.Response.HasStarted)

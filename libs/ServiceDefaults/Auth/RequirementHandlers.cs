@@ -38,6 +38,9 @@ internal sealed class UserRequirementHandler : AuthorizationHandler<UserRequirem
 
 internal sealed class InternalRequirementHandler(ServiceApp app) : AuthorizationHandler<InternalRequirement>
 {
+    /// <summary>Why an internal route was refused, for the problem body.</summary>
+    internal const string RefusalItem = "rendertrust.auth.refusal";
+
     protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, InternalRequirement requirement)
     {
         if (context.Resource is not HttpContext http)
@@ -53,6 +56,8 @@ internal sealed class InternalRequirementHandler(ServiceApp app) : Authorization
         }
         else
         {
+            // Kept aside as well: for a caller without a user, the framework drops the reasons.
+            http.Items[RefusalItem] = refusal;
             context.Fail(new AuthorizationFailureReason(this, refusal));
         }
 

@@ -31,7 +31,8 @@ public sealed class AppInvoker(SidecarHttp sidecar)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, InvokePath(appId, path));
         var answer = await SendAsync(request, appId, path, timeout: null, cancellationToken);
-        return answer.Status == HttpStatusCode.NotFound ? null : Read<TResponse>(appId, path, answer);
+        // A sidecar that does not know the app says 404 as well; that is no answer of the app's.
+        return answer.Status == HttpStatusCode.NotFound && ReadProblem(answer).ErrorCode is null ? null : Read<TResponse>(appId, path, answer);
     }
 
     public Task<TResponse> PostAsync<TRequest, TResponse>(string appId, string path, TRequest body, CancellationToken cancellationToken) =>
