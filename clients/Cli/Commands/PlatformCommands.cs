@@ -113,7 +113,7 @@ internal static class PlatformCommands
         for (var index = 1; index <= nodes; index++)
         {
             progress($"Enrolling and starting node {index} of {nodes}");
-            await fleet.StartNodeAsync(index, runner, slots, cancellationToken);
+            await fleet.StartNodeAsync(index, runner, slots, allowPlainProcess: runner == "process", cancellationToken);
         }
 
         await fleet.WaitForNodesAsync(nodes, cancellationToken);

@@ -49,7 +49,7 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         Step = "2/6 Enrolling an edge node";
         var fleet = new LocalFleet(platform);
         var module = await WorkingAsync("Building and publishing the povray module", () => fleet.PublishPovrayAsync(cancellationToken));
-        await WorkingAsync("Enrolling the node with a one-time token", () => fleet.StartNodeAsync(1, settings.Runner, Math.Clamp(Environment.ProcessorCount, 1, 8), cancellationToken));
+        await WorkingAsync("Enrolling the node with a one-time token", () => fleet.StartNodeAsync(1, settings.Runner, Math.Clamp(Environment.ProcessorCount, 1, 8), allowPlainProcess: true, cancellationToken));
         var node = (await WorkingAsync("Waiting for the node's stream", () => fleet.WaitForNodesAsync(1, cancellationToken)))[0];
         Partial = Partial with { Module = module.Reference, Node = node.Name, Runner = node.Capabilities?.Runner ?? "", Sidecar = platform.SidecarKind };
         Done($"{node.Name} is online: runner {node.Capabilities?.Runner}, {node.Capabilities?.Slots} slots, limits {(node.Capabilities?.LimitsEnforced == true ? "enforced" : "not enforced")}");

@@ -82,11 +82,16 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
         await drop.ExecuteNonQueryAsync(cancellationToken);
     }
 
+    /// <summary>pg_dump's full dump; where only the bare server is installed, every table copied out as text, which holds the same rows.</summary>
     private async Task<byte[]> DumpAsync(CancellationToken cancellationToken)
     {
         var programs = PostgresCluster.FindPrograms(platform.Paths.RepositoryRoot);
-        var dump = programs is not null && File.Exists(Path.Combine(programs, "pg_dump")) ? Path.Combine(programs, "pg_dump")
-            : Shell.Find("pg_dump") ?? throw new CliException("pg_dump is not installed, so the database cannot be searched. Install postgresql-client.");
+        var dump = programs is not null && File.Exists(Path.Combine(programs, "pg_dump")) ? Path.Combine(programs, "pg_dump") : Shell.Find("pg_dump");
+        if (dump is null)
+        {
+            return await CopyTablesAsync(cancellationToken);
+        }
+
         var admin = new NpgsqlConnectionStringBuilder(platform.Postgres.AdminOnDatabase);
         var file = Path.Combine(platform.Paths.Root, "dump.sql");
         await Shell.RunAsync(
@@ -100,6 +105,31 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
         {
             File.Delete(file);
         }
+    }
+
+    private async Task<byte[]> CopyTablesAsync(CancellationToken cancellationToken)
+    {
+        await using var database = NpgsqlDataSource.Create(platform.Postgres.AdminOnDatabase);
+        var tables = new List<string>();
+        await using (var list = database.CreateCommand(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"))
+        await using (var reader = await list.ExecuteReaderAsync(cancellationToken))
+        {
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                tables.Add(reader.GetString(0));
+            }
+        }
+
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        var dump = new StringBuilder();
+        foreach (var table in tables)
+        {
+            using var rows = await connection.BeginTextExportAsync($"COPY {table} TO STDOUT", cancellationToken);
+            dump.Append("-- ").AppendLine(table).AppendLine(await rows.ReadToEndAsync(cancellationToken));
+        }
+
+        return Encoding.UTF8.GetBytes(dump.ToString());
     }
 
     /// <summary>What nodes keep of their own. Their engine's images are left out: the module is public, and units run in memory-backed scratch.</summary>

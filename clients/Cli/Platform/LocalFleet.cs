@@ -19,7 +19,12 @@ internal sealed class LocalFleet(LocalPlatform platform)
     }
 
     /// <summary>Enrols the node with a one-time token unless it is enrolled already, and starts its agent.</summary>
-    public async Task StartNodeAsync(int index, string runner, int slots, CancellationToken cancellationToken)
+    /// <param name="index">From 1.</param>
+    /// <param name="runner">auto, docker, bubblewrap, process or simulate.</param>
+    /// <param name="slots">Units at the same time.</param>
+    /// <param name="allowPlainProcess">Without any isolation if the machine has none: for the demo alone, which warns loudly.</param>
+    /// <param name="cancellationToken">Stops the enrolment; a started agent goes on.</param>
+    public async Task StartNodeAsync(int index, string runner, int slots, bool allowPlainProcess, CancellationToken cancellationToken)
     {
         var state = platform.Paths.NodeState(index);
         var name = $"node-{index}";
@@ -44,7 +49,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
             }
         }
 
-        platform.StartNode(index, state, runner, slots);
+        platform.StartNode(index, state, runner, slots, allowPlainProcess);
     }
 
     /// <summary>Waits until the scheduler sees the nodes online, and answers what it says of them.</summary>

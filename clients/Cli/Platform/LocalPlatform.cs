@@ -108,11 +108,12 @@ internal sealed class LocalPlatform
     }
 
     /// <summary>Starts one edge node that is already enrolled in <paramref name="stateFolder"/>.</summary>
-    public void StartNode(int index, string stateFolder, string runner, int slots)
+    public void StartNode(int index, string stateFolder, string runner, int slots, bool allowPlainProcess = false)
     {
         Run($"node-{index}",
             [
                 "dotnet", AgentProgram, "run", "--state", stateFolder, "--hub", HubUrl.ToString().TrimEnd('/'), "--runner", runner, "--slots", $"{slots}",
+                .. allowPlainProcess ? ["--allow-plain-process"] : Array.Empty<string>(),
             ],
             new Dictionary<string, string> { ["RENDERTRUST_ENVIRONMENT"] = options.Environment });
         SaveState();
