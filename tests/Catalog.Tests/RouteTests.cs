@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using RenderTrust.ServiceDefaults;
+using RenderTrust.TestKit;
 
 namespace RenderTrust.Catalog.Tests;
 
@@ -29,5 +30,16 @@ public sealed class RouteTests(CatalogHost host) : IClassFixture<CatalogHost>
         }
 
         Assert.Equal(["/healthz"], anonymous);
+    }
+
+    [Fact]
+    public async Task The_schema_file_is_what_all_migrations_make()
+    {
+        using var reader = new StreamReader(typeof(CatalogService).Assembly.GetManifestResourceStream("schema.sql")!);
+
+        var written = await SchemaSnapshot.OfScriptAsync("catalog", await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
+
+        Assert.NotEmpty(written);
+        Assert.Equal(written, await SchemaSnapshot.ReadAsync(host.ConnectionStringFor("catalog"), "catalog"));
     }
 }

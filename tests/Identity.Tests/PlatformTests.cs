@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using RenderTrust.Contracts;
 using RenderTrust.ServiceDefaults;
+using RenderTrust.TestKit;
 
 namespace RenderTrust.Identity.Tests;
 
@@ -202,5 +203,16 @@ public sealed class PlatformTests(IdentityHost host) : IClassFixture<IdentityHos
         var csr = new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
         return await IdentityHost.ReadAsync<EnrolNodeResponse>(
             await host.Http.PostAsJsonAsync("/v1/identity/node-enrolments", new EnrolNodeRequest(token.Token, csr, TestDevice.NewPoint()), WireJson.Options));
+    }
+
+    [Fact]
+    public async Task The_schema_file_is_what_all_migrations_make()
+    {
+        using var reader = new StreamReader(typeof(IdentityService).Assembly.GetManifestResourceStream("schema.sql")!);
+
+        var written = await SchemaSnapshot.OfScriptAsync("identity", await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
+
+        Assert.NotEmpty(written);
+        Assert.Equal(written, await SchemaSnapshot.ReadAsync(host.ConnectionStringFor("identity"), "identity"));
     }
 }
