@@ -26,14 +26,23 @@ internal sealed partial class ConnectNode(
         using var lifetime = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, session.Ended);
         var opened = await OpenAsync(node, hello, context.CancellationToken);
         session.Epoch = opened.Epoch;
-        sessions.Add(session);
-        LogOpened(logger, node.NodeId, opened.Epoch);
         var welcome = new Welcome { Epoch = opened.Epoch, HeartbeatIntervalMs = (int)(options.Value.HeartbeatSeconds * 1000) };
         welcome.LiveAttemptIds.AddRange(opened.LiveAttempts.Select(attempt => attempt.ToString()));
+
+        // Before the session can be found: the welcome is the first frame, and an offer might come at once.
         session.TrySend(new HubFrame { Welcome = welcome });
+        sessions.Add(session);
+        LogOpened(logger, node.NodeId, opened.Epoch);
         var writing = WriteAsync(session, responseStream, lifetime.Token);
+        var delivering = DeliverResultsAsync(session, lifetime.Token);
         try
         {
+            // Again, now that the session can be found: a revocation that came in between has ended nobody's stream.
+            if (await IsRevokedAsync(node, lifetime.Token))
+            {
+                session.End("The node has been revoked.");
+            }
+
             await ReadAsync(session, requestStream, lifetime.Token);
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException or RpcException { StatusCode: StatusCode.Cancelled })
@@ -45,6 +54,7 @@ internal sealed partial class ConnectNode(
             sessions.Remove(session);
             session.End("The stream was closed.");
             await writing;
+            await delivering;
             await CloseAsync(session);
             session.Dispose();
             LogClosed(logger, node.NodeId, session.Epoch, session.EndReason ?? "");
@@ -69,12 +79,24 @@ internal sealed partial class ConnectNode(
             throw Refuse(StatusCode.Unauthenticated, "The client certificate is not one of a node of this platform. Enrol the node again with a new one-time token.");
         }
 
-        if ((await revocations.GetAsync(context.CancellationToken)).Nodes.Contains(node.NodeId))
+        if (await IsRevokedAsync(node, context.CancellationToken))
         {
             throw Refuse(StatusCode.PermissionDenied, $"Node {node.NodeId} is revoked. Ask its owner; a new enrolment gives it a new identity.");
         }
 
         return node;
+    }
+
+    private async Task<bool> IsRevokedAsync(NodeIdentity node, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await revocations.GetAsync(cancellationToken)).Nodes.Contains(node.NodeId);
+        }
+        catch (IdentityUnavailableException)
+        {
+            throw Refuse(StatusCode.Unavailable, "Whether the node is revoked cannot be told at the moment. Try again shortly.");
+        }
     }
 
     private async Task<Hello> ReadHelloAsync(IAsyncStreamReader<NodeFrame> frames, CancellationToken cancellationToken)
@@ -133,7 +155,7 @@ internal sealed partial class ConnectNode(
             while (await frames.MoveNext(silence.Token))
             {
                 silence.CancelAfter(limit);
-                await HandleAsync(session, frames.Current, time.GetUtcNow(), cancellationToken);
+                Handle(session, frames.Current, time.GetUtcNow());
             }
         }
         catch (OperationCanceledException) when (silence.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
@@ -142,7 +164,7 @@ internal sealed partial class ConnectNode(
         }
     }
 
-    private async Task HandleAsync(NodeSession session, NodeFrame frame, DateTimeOffset receivedAt, CancellationToken cancellationToken)
+    private void Handle(NodeSession session, NodeFrame frame, DateTimeOffset receivedAt)
     {
         switch (frame.FrameCase)
         {
@@ -162,8 +184,11 @@ internal sealed partial class ConnectNode(
                     session.Node.NodeId, session.Epoch, progressing, frame.Progress.FencingToken, Math.Clamp(double.IsNaN(frame.Progress.Fraction) ? 0 : frame.Progress.Fraction, 0, 1)));
                 break;
             case NodeFrame.FrameOneofCase.Result when TryAttempt(frame.Result.AttemptId, out var finished):
-                // In order within the stream: the agent's outbox sends one after the other and expects answers in that order.
-                await ReportResultAsync(session, finished, frame.Result, receivedAt, cancellationToken);
+                if (!session.TryTakeResult(new ArrivedResult(finished, frame.Result, receivedAt)))
+                {
+                    LogResultLeft(logger, session.Node.NodeId, finished);
+                }
+
                 break;
             case NodeFrame.FrameOneofCase.RevokeAck:
                 break;
@@ -172,16 +197,38 @@ internal sealed partial class ConnectNode(
         }
     }
 
+    /// <summary>One after the other and in the order of the stream, as the agent's outbox sends them.</summary>
+    private async Task DeliverResultsAsync(NodeSession session, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var (attempt, result, receivedAt) in session.Results.ReadAllAsync(cancellationToken))
+            {
+                await ReportResultAsync(session, attempt, result, receivedAt, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The stream has ended: what was not acknowledged comes again on the next one.
+        }
+        catch (Exception exception)
+        {
+            // A stream that takes results and hands none on would be worse than none.
+            LogDeliveryFailed(logger, exception, session.Node.NodeId);
+            session.End("The hub could not hand on a result; send it again.");
+        }
+    }
+
     private async Task ReportResultAsync(NodeSession session, AttemptId attempt, UnitResult result, DateTimeOffset receivedAt, CancellationToken cancellationToken)
     {
-        if (!TryOutputs(result, out var outputs))
-        {
-            throw Refuse(StatusCode.InvalidArgument, $"The result of attempt {attempt} names an output whose asset id, hash or grant has not the right form.");
-        }
-
+        // Repeating what cannot be understood would never end, so it is settled as a failure of the node.
+        var understood = TryOutputs(result, out var outputs);
+        var succeeded = result.Succeeded && understood;
         var report = new UnitResultReport(
-            session.Node.NodeId, session.Epoch, attempt, result.FencingToken, result.Succeeded, Math.Max(0, result.MeteredMilliseconds), outputs,
-            result.Succeeded ? null : Shorten(result.FailureClass), result.Succeeded ? null : Shorten(result.FailureReason), receivedAt);
+            session.Node.NodeId, session.Epoch, attempt, result.FencingToken, succeeded, Math.Max(0, result.MeteredMilliseconds), understood ? outputs : [],
+            succeeded ? null : understood ? Shorten(result.FailureClass) : "internal",
+            succeeded ? null : understood ? Shorten(result.FailureReason) : "The node reported an output whose asset id, hash, size or grant has not the right form.",
+            receivedAt);
         try
         {
             var answer = await invoker.PostAsync<UnitResultReport, UnitResultResponse>(Apps.Scheduler, "/internal/results", report, cancellationToken);
@@ -194,9 +241,8 @@ internal sealed partial class ConnectNode(
         }
         catch (Exception exception) when (exception is UnknownOutcomeException or AppUnavailableException or AppCallException)
         {
-            // Unknown is not failure: without an acknowledgement the agent keeps the result and sends it again on its next stream.
+            // Unknown is not failure: without an acknowledgement the agent keeps the result and sends it again.
             LogResultNotDelivered(logger, exception, session.Node.NodeId, attempt);
-            session.End("The scheduler did not take a result; send it again.");
         }
     }
 
@@ -275,6 +321,12 @@ internal sealed partial class ConnectNode(
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId}: the result of attempt {AttemptId} has not reached the scheduler; the agent keeps it")]
     private static partial void LogResultNotDelivered(ILogger logger, Exception exception, NodeId nodeId, AttemptId attemptId);
+
+    [LoggerMessage(LogLevel.Warning, "Node {NodeId}: too many results wait; the one of attempt {AttemptId} is left to be sent again")]
+    private static partial void LogResultLeft(ILogger logger, NodeId nodeId, AttemptId attemptId);
+
+    [LoggerMessage(LogLevel.Error, "Node {NodeId}: handing on results failed")]
+    private static partial void LogDeliveryFailed(ILogger logger, Exception exception, NodeId nodeId);
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId}: the scheduler was not told of the end of session {Epoch} ({Cause}); it will notice by silence")]
     private static partial void LogCloseNotDelivered(ILogger logger, NodeId nodeId, long epoch, string cause);

@@ -14,6 +14,8 @@ namespace RenderTrust.Gateway.Hub;
 /// </summary>
 internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOptions> options, TimeProvider time, ILogger<HubCertificates> logger) : BackgroundService
 {
+    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
+    private static readonly TimeSpan CheckEvery = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan RenewBefore = TimeSpan.FromDays(10);
     private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Held? held;
@@ -43,6 +45,9 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
         chain.ChainPolicy.CustomTrustStore.Add(known.Ca);
         // Revocation comes from identity's list, which is honoured within seconds; the CA publishes no CRL.
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        // A certificate must not be able to send us to an address of its choice.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
         chain.ChainPolicy.VerificationTime = time.GetUtcNow().UtcDateTime;
         if (!chain.Build(certificate))
         {
@@ -65,14 +70,14 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
                     Use(kept);
                 }
 
-                if (held is null || time.GetUtcNow() > held.Server.NotAfter.ToUniversalTime() - RenewBefore)
+                if (held is null || time.GetUtcNow() > held.Server.NotAfter.ToUniversalTime() - RenewBefore || !await IsOfThisPlatformAsync(held, stoppingToken))
                 {
                     Use(await ObtainAsync(stoppingToken));
                     LogObtained(logger, held!.Server.NotAfter);
                 }
 
                 failures = 0;
-                await Task.Delay(TimeSpan.FromHours(1), time, stoppingToken);
+                await Task.Delay(CheckEvery, time, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
@@ -105,7 +110,23 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
             return null;
         }
 
-        return Make(File.ReadAllText(CertificateFile), File.ReadAllText(KeyFile), File.ReadAllText(CaFile));
+        try
+        {
+            return Make(File.ReadAllText(CertificateFile), File.ReadAllText(KeyFile), File.ReadAllText(CaFile));
+        }
+        catch (Exception exception) when (exception is CryptographicException or ArgumentException)
+        {
+            // A crash between two of the files, or a damaged one: identity gives new ones.
+            LogUnusable(logger, options.Value.KeyDirectory, exception.Message);
+            return null;
+        }
+    }
+
+    /// <summary>A platform that was set up anew has another CA; certificates of the old one would keep every node out.</summary>
+    private async Task<bool> IsOfThisPlatformAsync(Held known, CancellationToken cancellationToken)
+    {
+        var trust = await invoker.GetAsync<TrustResponse>(Apps.Identity, "/internal/ca", cancellationToken);
+        return string.Equals(trust.CaFingerprintSha256, known.Ca.GetCertHashString(HashAlgorithmName.SHA256), StringComparison.OrdinalIgnoreCase);
     }
 
     private async Task<Held> ObtainAsync(CancellationToken cancellationToken)
@@ -131,6 +152,8 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
         var keyPem = key.ExportPkcs8PrivateKeyPem();
         var made = Make(answer.CertificatePem, keyPem, answer.CaCertificatePem);
         Directory.CreateDirectory(options.Value.KeyDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // One that was there before may be open to others.
+        File.SetUnixFileMode(options.Value.KeyDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await WritePrivateAsync(KeyFile, keyPem, cancellationToken);
         await WritePrivateAsync(CaFile, answer.CaCertificatePem, cancellationToken);
         // Last: a certificate without its key would be loaded at the next start and fail every handshake.
@@ -164,6 +187,9 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
 
     [LoggerMessage(LogLevel.Information, "The hub has its server certificate, valid until {NotAfter}")]
     private static partial void LogObtained(ILogger logger, DateTime notAfter);
+
+    [LoggerMessage(LogLevel.Warning, "The certificates in {Folder} cannot be used ({Cause}); new ones are asked for")]
+    private static partial void LogUnusable(ILogger logger, string folder, string cause);
 
     [LoggerMessage(LogLevel.Warning, "Identity has not certified the hub after {Failures} tries; nodes cannot connect yet")]
     private static partial void LogObtainFailed(ILogger logger, Exception exception, int failures);

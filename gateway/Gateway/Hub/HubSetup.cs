@@ -44,6 +44,7 @@ internal static class HubSetup
         // Authorised by the client certificate, which ConnectNode reads; the policies here are for people and services.
         app.MapGrpcService<ConnectNode>().AllowAnonymous();
         OfferLease.Map(app);
+        app.Lifetime.ApplicationStopping.Register(() => app.Services.GetRequiredService<NodeSessions>().EndAll("The hub is stopping."));
         NodeBlobs.Map(app);
     }
 }

@@ -8,7 +8,8 @@ namespace RenderTrust.Gateway.Hub;
 /// <summary>Heartbeats and progress end here and go on in batches: only the newest of each counts, and a lost batch does no harm.</summary>
 internal sealed partial class NodeReports(AppInvoker invoker, IOptions<HubOptions> options, TimeProvider time, ILogger<NodeReports> logger) : BackgroundService
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<NodeId, NodeHeartbeat> heartbeats = new();
     private readonly ConcurrentDictionary<AttemptId, UnitProgressReport> progress = new();
 
@@ -16,32 +17,39 @@ internal sealed partial class NodeReports(AppInvoker invoker, IOptions<HubOption
 
     public void Progress(UnitProgressReport report) => progress[report.AttemptId] = report;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    // Apart, so that progress that the scheduler does not take never makes nodes look dead.
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        RepeatAsync(ProgressInterval, async cancellationToken =>
+        {
+            if (Take(progress) is { Count: > 0 } reports)
+            {
+                await invoker.PostAsync(Apps.Scheduler, "/internal/progress", new ProgressBatch(reports), cancellationToken);
+            }
+        }, stoppingToken),
+        RepeatAsync(HeartbeatInterval, async cancellationToken =>
+        {
+            if (Take(heartbeats) is { Count: > 0 } beats)
+            {
+                await invoker.PostAsync(Apps.Scheduler, "/internal/node-heartbeats", new NodeHeartbeatBatch(options.Value.AppId, beats), cancellationToken);
+            }
+        }, stoppingToken));
+
+    private async Task RepeatAsync(TimeSpan interval, Func<CancellationToken, Task> deliver, CancellationToken stoppingToken)
     {
-        var turn = 0;
         var failures = 0;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                await Task.Delay(Interval, time, stoppingToken);
-                if (Take(progress) is { Count: > 0 } reports)
-                {
-                    await invoker.PostAsync(Apps.Scheduler, "/internal/progress", new ProgressBatch(reports), stoppingToken);
-                }
-
-                if (++turn % 4 == 0 && Take(heartbeats) is { Count: > 0 } beats)
-                {
-                    await invoker.PostAsync(Apps.Scheduler, "/internal/node-heartbeats", new NodeHeartbeatBatch(options.Value.AppId, beats), stoppingToken);
-                }
-
+                await Task.Delay(interval, time, stoppingToken);
+                await deliver(stoppingToken);
                 failures = 0;
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;
             }
-            catch (Exception exception) when (exception is UnknownOutcomeException or AppUnavailableException or AppCallException)
+            catch (Exception exception)
             {
                 // The next report says more than the lost one did.
                 failures++;

@@ -5,16 +5,22 @@ using RenderTrust.EdgeProtocol;
 
 namespace RenderTrust.Gateway.Hub;
 
+/// <summary>A result frame and when it came: the start of the return budget.</summary>
+internal sealed record ArrivedResult(AttemptId Attempt, UnitResult Result, DateTimeOffset ReceivedAt);
+
 /// <summary>One open stream of one node. Frames to the node wait in a bounded queue, so a slow node only holds up itself.</summary>
 internal sealed class NodeSession : IDisposable
 {
+    private const int MaxWaitingResults = 256;
     private readonly Channel<HubFrame> outgoing;
     private readonly ConcurrentDictionary<(AttemptId Attempt, long Token), TaskCompletionSource<LeaseAck>> offers = new();
     private readonly CancellationTokenSource ended = new();
+    private readonly Channel<ArrivedResult> results = Channel.CreateBounded<ArrivedResult>(new BoundedChannelOptions(MaxWaitingResults) { SingleReader = true, SingleWriter = true });
 
     public NodeSession(NodeIdentity node, int outgoingFrames)
     {
         Node = node;
+        Ended = ended.Token;
         outgoing = Channel.CreateBounded<HubFrame>(new BoundedChannelOptions(outgoingFrames) { SingleReader = true });
     }
 
@@ -26,9 +32,16 @@ internal sealed class NodeSession : IDisposable
     /// <summary>Why the hub ended it; null while it lives or when the node went by itself.</summary>
     public string? EndReason { get; private set; }
 
-    public CancellationToken Ended => ended.Token;
+    /// <summary>Taken once: it may be asked for after the session was disposed of.</summary>
+    public CancellationToken Ended { get; }
 
     public ChannelReader<HubFrame> Outgoing => outgoing.Reader;
+
+    /// <summary>Results on their way to the scheduler, beside the stream: while one waits, acknowledgements and heartbeats are read on.</summary>
+    public ChannelReader<ArrivedResult> Results => results.Reader;
+
+    /// <summary>False when too many wait already; without an acknowledgement the agent sends it again.</summary>
+    public bool TryTakeResult(ArrivedResult result) => results.Writer.TryWrite(result);
 
     public void Dispose()
     {
@@ -66,23 +79,23 @@ internal sealed class NodeSession : IDisposable
         return false;
     }
 
-    /// <summary>Sends an offer and waits for its acknowledgement; null when none came.</summary>
-    public async Task<LeaseAck?> OfferAsync(AttemptId attempt, long fencingToken, HubFrame offer, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Sends an offer and waits for its acknowledgement: null when none came, and not even sent when the stream has ended.</summary>
+    public async Task<(bool Sent, LeaseAck? Ack)> OfferAsync(AttemptId attempt, long fencingToken, HubFrame offer, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         var waiting = offers.GetOrAdd((attempt, fencingToken), _ => new TaskCompletionSource<LeaseAck>(TaskCreationOptions.RunContinuationsAsynchronously));
         try
         {
             if (!TrySend(offer))
             {
-                return null;
+                return (false, null);
             }
 
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, Ended);
-            return await waiting.Task.WaitAsync(limit, time, either.Token);
+            return (true, await waiting.Task.WaitAsync(limit, time, either.Token));
         }
         catch (Exception exception) when (exception is TimeoutException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return null;
+            return (true, null);
         }
         finally
         {

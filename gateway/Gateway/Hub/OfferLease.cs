@@ -30,9 +30,14 @@ internal static class OfferLease
         }
 
         var started = time.GetTimestamp();
-        var ack = await session.OfferAsync(
+        var (sent, ack) = await session.OfferAsync(
             offer.AttemptId, offer.FencingToken, new HubFrame { Offer = ToFrame(offer, tokens) }, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken);
         var roundTripMs = time.GetElapsedTime(started).TotalMilliseconds;
+        if (!sent)
+        {
+            return new LeaseOfferResponse(LeaseOfferOutcome.NoSession, 0, "The node's stream ended before the offer was sent.");
+        }
+
         return ack switch
         {
             null => new LeaseOfferResponse(LeaseOfferOutcome.NotAcknowledged, roundTripMs, "The node did not answer; whether it started is unknown."),
