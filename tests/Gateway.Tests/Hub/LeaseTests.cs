@@ -68,11 +68,13 @@ public sealed class LeaseTests(TestDatabase database) : HubTest(database)
     }
 
     [Fact]
-    public async Task Repeated_and_late_acknowledgements_do_no_harm()
+    public async Task Early_and_repeated_acknowledgements_do_no_harm()
     {
         var node = await OpenAsync();
         var offer = Leases.Offer(Node, node.Epoch);
         await node.SendAsync(new NodeFrame { LeaseAck = new LeaseAck { AttemptId = offer.AttemptId.ToString(), FencingToken = 17, Accepted = false } });
+        await node.SendAsync(new NodeFrame { Heartbeat = new Heartbeat { Epoch = node.Epoch } });
+        await node.NextAsync(f => f.HeartbeatEcho);
 
         var answering = Host.OfferAsync(offer);
         var frame = await node.NextAsync(f => f.Offer);
