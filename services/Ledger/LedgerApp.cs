@@ -13,9 +13,11 @@ internal static class LedgerApp
 {
     public const string Schema = Apps.Ledger;
 
-    public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? replace = null)
+    public static WebApplication Build(
+        string[] args, Action<WebApplicationBuilder>? replace = null, IEnumerable<KeyValuePair<string, string?>>? configuration = null)
     {
         var builder = WebApplication.CreateBuilder(args);
+        builder.Configuration.AddInMemoryCollection(configuration ?? []);
         builder.AddServiceDefaults(Apps.Ledger);
         builder.Services.AddValidation();
         builder.Services

@@ -68,7 +68,7 @@ public sealed record PlaceHoldRequest(
 public sealed record PlaceHoldResponse(HoldOutcome Outcome, long AvailableMicrocredits);
 
 /// <summary><c>GET /internal/books</c>: the ledger added up again from its entries.</summary>
-/// <param name="Balanced">Every currency sums to 0 and every finding is 0.</param>
+/// <param name="Balanced">Every currency sums to 0 and no rows disagree. <c>nodeSharesClamped</c> alone does not count: rates were wrong there, not the books.</param>
 /// <param name="Findings">Rows that disagree with each other, by the rule they break.</param>
 public sealed record BooksReport(
     bool Balanced, IReadOnlyDictionary<string, long> SumMicrocreditsByCurrency, IReadOnlyList<AccountClassSum> AccountClasses,
