@@ -15,7 +15,7 @@ namespace RenderTrust.Sidecar.Hosting;
 /// An app without a command runs elsewhere: it is waited for, and watched on its port.
 /// </summary>
 internal sealed partial class AppSupervisor(
-    HostedApp app, AppClient client, ActorRuntime actors, ProcessLauncher launcher, SupervisorOptions options,
+    HostedApp app, AppClient client, ActorRuntime actors, ActorTimers timers, ProcessLauncher launcher, SupervisorOptions options,
     IReadOnlyList<Subscription> declarative, TimeProvider time, ILogger<AppSupervisor> logger) : IAsyncDisposable
 {
     private readonly CancellationTokenSource stopping = new();
@@ -104,6 +104,7 @@ internal sealed partial class AppSupervisor(
         }
         finally
         {
+            timers.UnregisterTypes(app.ActorConfiguration.Types.Keys);
             await actors.UnregisterAsync(app, isGone: exited.IsCompleted || !cancellationToken.IsCancellationRequested);
             foreach (var ending in endings)
             {

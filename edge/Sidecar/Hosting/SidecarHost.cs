@@ -102,12 +102,20 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
         // Step 3: the endpoints, before any app: an app may wait for its sidecar while it starts.
         var apps = new AppDirectory(hosted);
-        var actors = new Actors.ActorRuntime();
+        var actors = new ActorRuntime(client, time, loggers.CreateLogger<ActorRuntime>()) { AllApps = () => apps.Apps };
+        var timers = new ActorTimers(actors, time, loggers.CreateLogger<ActorTimers>());
+        var reminders = new Reminders(actors, time, loggers);
+        foreach (var store in hosted.Select(app => app.Components.ActorStore?.Store).OfType<PostgresStateStore>().Distinct())
+        {
+            await reminders.ForAsync(store, cancellationToken);
+        }
+
+        var forwarder = new Forwarder(client);
         builder.Services.AddSingleton(actors);
         builder.Services.AddSingleton(lifetime);
         builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
             new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
-        var web = Build(builder, definitions, apps, tokens, client, actors, lifetime, loggers);
+        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, timers, reminders, forwarder), actors);
         try
         {
             await web.StartAsync(cancellationToken);
@@ -128,10 +136,10 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         }
 
         var supervisors = hosted.ConvertAll(app => new AppSupervisor(
-            app, client, actors, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
+            app, client, actors, timers, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
         supervisors.ForEach(supervisor => supervisor.Start());
         LogStarted(logger, run.Path, hosted.Count);
-        return new SidecarHost(web, apps, lifetime, supervisors, status, [factory, new Ending(() =>
+        return new SidecarHost(web, apps, lifetime, supervisors, status, [timers, reminders, actors, factory, new Ending(() =>
         {
             launcher.Dispose();
             client.Dispose();
@@ -198,8 +206,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     }
 
     private static WebApplication Build(
-        WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, AppClient client,
-        Actors.ActorRuntime actors, SidecarLifetime lifetime, ILoggerFactory loggers)
+        WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, Forwarder forwarder,
+        SidecarLifetime lifetime, ILoggerFactory loggers, ActorsHttp actorsHttp, ActorRuntime actors)
     {
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -216,7 +224,6 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             }
         });
         var web = builder.Build();
-        var forwarder = new Forwarder(client);
         var pipeline = new SidecarPipeline(
             apps, tokens, new InvokeMiddleware(apps, forwarder, loggers.CreateLogger<InvokeMiddleware>()), loggers.CreateLogger<SidecarPipeline>());
         web.Use(next => context => pipeline.HandleAsync(context, next));
@@ -224,6 +231,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         StateHttp.Map(web);
         PublishHttp.Map(web);
         SecretsHttp.Map(web);
+        actorsHttp.Map(web);
         MetadataHttp.Map(web, actors, lifetime.Stop);
         web.MapGrpcService<DaprService>();
         web.MapFallback(SidecarPipeline.UnknownAsync);

@@ -36,8 +36,10 @@ internal sealed class Forwarder(AppClient client)
         HeaderNames.Expect, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id",
     };
 
+    /// <param name="answerInstead">May look at the app's answer before anything of it is passed on, and answer itself: then true.</param>
     public async Task<ForwardOutcome> ForwardAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders)
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders,
+        Func<HttpContext, HttpResponseMessage, Task<bool>>? answerInstead = null)
     {
         var cancellationToken = context.RequestAborted;
         HttpResponseMessage response;
@@ -56,6 +58,11 @@ internal sealed class Forwarder(AppClient client)
 
         using (response)
         {
+            if (answerInstead is not null && await answerInstead(context, response))
+            {
+                return ForwardOutcome.Answered;
+            }
+
             CopyHead(response, context.Response);
             return await CopyBodyAsync(context, response, cancellationToken);
         }

@@ -1,0 +1,174 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace RenderTrust.Sidecar.Actors;
+
+internal sealed record Reminder(
+    string AppId, ActorCallback Callback, DateTimeOffset NextAt, TimeSpan? Period, int? RepeatsLeft, DateTimeOffset? ExpiresAt, int Failures, Guid Version);
+
+/// <summary>
+/// Reminders beside the actor state in Postgres, in a table of our own (daprd keeps them in its scheduler). A reminder that
+/// fires is first pushed <see cref="Lease"/> ahead: if this host dies meanwhile, it fires again then. At least once.
+/// </summary>
+internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefix)
+{
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+
+    private readonly string table = tablePrefix + "rendertrust_reminders";
+
+    public async Task CreateTableAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using (var guard = new NpgsqlCommand("SELECT pg_advisory_xact_lock(hashtext($1))", connection))
+        {
+            guard.Parameters.Add(new NpgsqlParameter<string> { TypedValue = table });
+            await guard.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        await using var create = new NpgsqlCommand($"""
+            CREATE TABLE IF NOT EXISTS {table} (
+                app_id text NOT NULL,
+                actor_type text NOT NULL,
+                actor_id text NOT NULL,
+                name text NOT NULL,
+                due_time text NOT NULL,
+                period text NOT NULL,
+                ttl text,
+                data bytea,
+                next_at timestamptz NOT NULL,
+                period_span interval,
+                repeats_left int,
+                expires_at timestamptz,
+                failures int NOT NULL DEFAULT 0,
+                version uuid NOT NULL,
+                PRIMARY KEY (app_id, actor_type, actor_id, name)
+            );
+            CREATE INDEX IF NOT EXISTS {table.Replace('.', '_')}_next_at ON {table} (next_at)
+            """, connection);
+        await create.ExecuteNonQueryAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>False when it exists and may not be overwritten.</summary>
+    public async Task<bool> SaveAsync(string appId, ActorCallback callback, ActorSchedule schedule, bool overwrite, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            INSERT INTO {table} (app_id, actor_type, actor_id, name, due_time, period, ttl, data, next_at, period_span, repeats_left, expires_at, version)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            ON CONFLICT (app_id, actor_type, actor_id, name) {(overwrite ? """
+                DO UPDATE SET due_time = EXCLUDED.due_time, period = EXCLUDED.period, ttl = EXCLUDED.ttl, data = EXCLUDED.data,
+                    next_at = EXCLUDED.next_at, period_span = EXCLUDED.period_span, repeats_left = EXCLUDED.repeats_left,
+                    expires_at = EXCLUDED.expires_at, failures = 0, version = EXCLUDED.version
+                """ : "DO NOTHING")}
+            """);
+        AddKey(command, appId, callback.Actor, callback.Name);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = callback.DueTime });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = callback.Period });
+        Add(command, NpgsqlDbType.Text, callback.Ttl);
+        Add(command, NpgsqlDbType.Bytea, callback.Data);
+        Add(command, NpgsqlDbType.TimestampTz, schedule.FirstAt.ToUniversalTime());
+        Add(command, NpgsqlDbType.Interval, schedule.Period);
+        Add(command, NpgsqlDbType.Integer, schedule.Repeats);
+        Add(command, NpgsqlDbType.TimestampTz, schedule.ExpiresAt?.ToUniversalTime());
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = Guid.CreateVersion7() });
+        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+    }
+
+    public async Task<ActorCallback?> FindAsync(string appId, ActorKey actor, string name, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"SELECT due_time, period, ttl, data FROM {table} WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4");
+        AddKey(command, appId, actor, name);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken)
+            ? new ActorCallback(actor, name, reader.GetString(0), reader.GetString(1), null,
+                await reader.GetFieldValueAsync<byte[]?>(3, cancellationToken), await reader.GetFieldValueAsync<string?>(2, cancellationToken))
+            : null;
+    }
+
+    public async Task DeleteAsync(string appId, ActorKey actor, string name, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"DELETE FROM {table} WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4");
+        AddKey(command, appId, actor, name);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Takes what is due for the types that are hosted now.</summary>
+    public async Task<IReadOnlyList<Reminder>> TakeDueAsync(
+        IReadOnlyList<(string AppId, string Type)> hosted, DateTimeOffset now, int countMax, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            WITH due AS (
+                SELECT app_id, actor_type, actor_id, name, next_at
+                FROM {table}
+                WHERE next_at <= $1 AND (app_id, actor_type) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+                ORDER BY next_at
+                LIMIT $4
+                FOR UPDATE SKIP LOCKED)
+            UPDATE {table} r SET next_at = $5
+            FROM due d
+            WHERE (r.app_id, r.actor_type, r.actor_id, r.name) = (d.app_id, d.actor_type, d.actor_id, d.name)
+            RETURNING r.app_id, r.actor_type, r.actor_id, r.name, r.due_time, r.period, r.data, r.ttl,
+                d.next_at, r.period_span, r.repeats_left, r.expires_at, r.failures, r.version
+            """);
+        Add(command, NpgsqlDbType.TimestampTz, now);
+        command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.AppId).ToArray() });
+        command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.Type).ToArray() });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = countMax });
+        Add(command, NpgsqlDbType.TimestampTz, now + Lease);
+        var due = new List<Reminder>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var callback = new ActorCallback(
+                new ActorKey(reader.GetString(1), reader.GetString(2)), reader.GetString(3), reader.GetString(4), reader.GetString(5), null,
+                await reader.GetFieldValueAsync<byte[]?>(6, cancellationToken), await reader.GetFieldValueAsync<string?>(7, cancellationToken));
+            due.Add(new Reminder(
+                reader.GetString(0), callback,
+                await reader.GetFieldValueAsync<DateTimeOffset>(8, cancellationToken), await reader.GetFieldValueAsync<TimeSpan?>(9, cancellationToken),
+                await reader.GetFieldValueAsync<int?>(10, cancellationToken), await reader.GetFieldValueAsync<DateTimeOffset?>(11, cancellationToken),
+                reader.GetInt32(12), reader.GetGuid(13)));
+        }
+
+        return due;
+    }
+
+    public async Task<DateTimeOffset?> NextDueAsync(IReadOnlyList<(string AppId, string Type)> hosted, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"SELECT min(next_at) FROM {table} WHERE (app_id, actor_type) IN (SELECT * FROM unnest($1::text[], $2::text[]))");
+        command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.AppId).ToArray() });
+        command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.Type).ToArray() });
+        return await command.ExecuteScalarAsync(cancellationToken) is DateTime next ? new DateTimeOffset(next, TimeSpan.Zero) : null;
+    }
+
+    /// <summary>Writes what comes after a firing, unless someone has registered it anew meanwhile. A null next removes it.</summary>
+    public async Task FinishAsync(Reminder reminder, DateTimeOffset? next, int? repeatsLeft, int failures, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(next is null
+            ? $"DELETE FROM {table} WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4 AND version = $5"
+            : $"UPDATE {table} SET next_at = $6, repeats_left = $7, failures = $8 WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4 AND version = $5");
+        AddKey(command, reminder.AppId, reminder.Callback.Actor, reminder.Callback.Name);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = reminder.Version });
+        if (next is { } moment)
+        {
+            Add(command, NpgsqlDbType.TimestampTz, moment.ToUniversalTime());
+            Add(command, NpgsqlDbType.Integer, repeatsLeft);
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = failures });
+        }
+
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static void AddKey(NpgsqlCommand command, string appId, ActorKey actor, string name)
+    {
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = appId });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor.Type });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor.Id });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
+    }
+
+    private static void Add(NpgsqlCommand command, NpgsqlDbType type, object? value) =>
+        command.Parameters.Add(new NpgsqlParameter { NpgsqlDbType = type, Value = value ?? DBNull.Value });
+}
