@@ -22,6 +22,7 @@ internal static class SchedulerHost
         var builder = WebApplication.CreateSlimBuilder(args);
         configure?.Invoke(builder);
         builder.AddServiceDefaults(Apps.Scheduler);
+        builder.Services.AddValidation();
         builder.Services.AddPostgres(builder.Configuration, Apps.Scheduler, typeof(SchedulerHost).Assembly);
         builder.Services.AddOutbox(services => services.GetRequiredService<DaprPublisher>().PublishAsync);
         AddOptions(builder);

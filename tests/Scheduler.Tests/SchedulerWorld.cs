@@ -4,8 +4,6 @@ using System.Net.Http.Json;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.TestKit;
@@ -59,11 +57,6 @@ public sealed class SchedulerWorld : IAsyncDisposable
             });
             builder.Configuration.AddInMemoryCollection(settings ?? []);
         });
-        if (Environment.GetEnvironmentVariable("SCHEDULER_TEST_LOGS") is null)
-        {
-            app.Services.GetRequiredService<ILoggerFactory>();
-        }
-
         await app.StartAsync();
         var world = new SchedulerWorld(database, neighbours, app);
         neighbours.Modules[Module] = world.ModuleOf(Module);
@@ -221,8 +214,27 @@ public sealed class SchedulerWorld : IAsyncDisposable
     internal Task<JobSummary> EndedAsync(JobId jobId, TenantId tenant) =>
         UntilAsync("the job to end", async () => (await JobAsync(jobId, tenant))!, job => job.EndedAt is not null);
 
-    internal Task<LeaseOffer[]> OffersAsync(int count) =>
-        UntilAsync($"{count} offers", () => Task.FromResult(Neighbours.Offers.ToArray()), offers => offers.Length >= count);
+    internal Task<LeaseOffer[]> OffersAsync(JobId jobId, int count) =>
+        UntilAsync($"{count} offers", () => Task.FromResult(Neighbours.Offers.Where(offer => offer.JobId == jobId).ToArray()), offers => offers.Length >= count);
+
+    /// <summary>The offer's attempt as the table has it, once it runs.</summary>
+    internal Task RunningAsync(LeaseOffer offer) =>
+        UntilAsync("the attempt to run", () => StatusAsync(offer.AttemptId), status => status == "running");
+
+    internal Task<string> StatusAsync(AttemptId attemptId) => ScalarAsync<string>("SELECT status FROM scheduler.attempts WHERE attempt_id = $1", attemptId.Value);
+
+    internal async Task<SubmitJobResponse> AcceptedAsync(TenantId tenant, JobSpec spec)
+    {
+        var response = await SubmitAsync(tenant, spec);
+        Assert.Equal(SubmitOutcome.Accepted, response.Outcome);
+        return response;
+    }
+
+    internal Task<long> AvailableAsync(TenantId tenant) => ScalarAsync<long>("SELECT coalesce((SELECT posted_balance - held FROM ledger.accounts WHERE account = $1), 0)::bigint", $"creator:{tenant}");
+
+    /// <summary>What the ledger has captured for the job, straight from its table.</summary>
+    internal Task<long> CapturedAsync(JobId jobId) =>
+        ScalarAsync<long>("SELECT coalesce((SELECT captured FROM ledger.hold_money_v1($1)), -1)", jobId.Value);
 
     public async ValueTask DisposeAsync()
     {

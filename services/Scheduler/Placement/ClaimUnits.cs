@@ -62,15 +62,16 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
         return units;
     }
 
-    /// <summary>Puts a unit back to wait, with its reason. <paramref name="wholeJob"/> parks the job's unexamined units with it: they would fare alike.</summary>
-    public async Task ParkAsync(ClaimedUnit unit, Guid claimId, WaitingFor waitingFor, string reason, bool wholeJob, DateTimeOffset? retryAt, CancellationToken cancellationToken)
+    /// <summary>Puts claimed units of one job back to wait, with the reason. <paramref name="wholeJob"/> parks the job's unexamined units with them: they would fare alike.</summary>
+    public async Task ParkAsync(
+        JobId jobId, IReadOnlyCollection<int> unitIndexes, Guid claimId, WaitingFor waitingFor, string reason, bool wholeJob, DateTimeOffset? retryAt, CancellationToken cancellationToken)
     {
         await using var command = dataSource.Command(
             """
             UPDATE pending_units SET state = 'parked', claim_id = NULL, claimed_until = NULL, parked_for = $4, parked_reason = $5, retry_at = $7
-            WHERE job_id = $1 AND ((unit_index = $2 AND claim_id = $3) OR ($6 AND state = 'new') OR ($6 AND claim_id = $3))
+            WHERE job_id = $1 AND ((unit_index = ANY($2) AND claim_id = $3) OR ($6 AND state = 'new'))
             """,
-            unit.JobId.Value, unit.UnitIndex, claimId, SqlNames.Of(waitingFor), reason, wholeJob,
+            jobId.Value, unitIndexes.ToArray(), claimId, SqlNames.Of(waitingFor), reason, wholeJob,
             new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }

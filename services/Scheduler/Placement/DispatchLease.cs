@@ -42,7 +42,7 @@ internal sealed partial class DispatchLease(
                 await AcknowledgeAsync(offer, answeredAt, cancellationToken);
                 break;
             case LeaseOfferOutcome.Refused:
-                await ReturnAsync(offer, AttemptStatus.Refused, reason ?? "no reason given", TimeSpan.FromSeconds(2), cancellationToken);
+                await ReturnAsync(offer, AttemptStatus.Refused, reason ?? "no reason given", pause: null, cancellationToken);
                 break;
             case LeaseOfferOutcome.NoSession or LeaseOfferOutcome.StaleEpoch:
                 await ReturnAsync(offer, AttemptStatus.Undelivered, reason ?? "The node's session was gone.", TimeSpan.FromSeconds(1), cancellationToken);
@@ -99,7 +99,7 @@ internal sealed partial class DispatchLease(
         outbox.Wake();
     }
 
-    private async Task ReturnAsync(LeaseOffer offer, AttemptStatus status, string reason, TimeSpan pause, CancellationToken cancellationToken)
+    private async Task ReturnAsync(LeaseOffer offer, AttemptStatus status, string reason, TimeSpan? pause, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);

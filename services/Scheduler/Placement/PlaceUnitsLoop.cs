@@ -70,54 +70,60 @@ internal sealed partial class PlaceUnitsLoop(
         {
             var claimId = Guid.CreateVersion7();
             var room = fleet.FreeSlots();
-            List<ClaimedUnit> units = parkedToo && room > 0 ? await claims.ClaimParkedAsync(claimId, room, time.GetUtcNow(), cancellationToken) : [];
-            units.AddRange(await claims.ClaimNewAsync(claimId, room - units.Count, cancellationToken));
-            if (units.Count == 0)
+            List<ClaimedUnit> claimed = parkedToo && room > 0 ? await claims.ClaimParkedAsync(claimId, room, time.GetUtcNow(), cancellationToken) : [];
+            claimed.AddRange(await claims.ClaimNewAsync(claimId, room - claimed.Count, cancellationToken));
+            if (claimed.Count == 0)
             {
                 return;
             }
 
             parkedToo = false;
-            var parkedJobs = new HashSet<JobId>();
-            foreach (var unit in units.Where(unit => unit.AttemptCount > 0 || !parkedJobs.Contains(unit.JobId)))
+            foreach (var units in claimed.GroupBy(unit => unit.JobId))
             {
-                if (!await PlaceAsync(unit, claimId, cancellationToken) && unit.AttemptCount == 0)
-                {
-                    parkedJobs.Add(unit.JobId);
-                }
+                await PlaceAsync([.. units.OrderBy(unit => unit.UnitIndex)], claimId, cancellationToken);
             }
         }
     }
 
-    /// <returns>False when the unit was parked.</returns>
-    private async Task<bool> PlaceAsync(ClaimedUnit unit, Guid claimId, CancellationToken cancellationToken)
+    /// <summary>Units of one job, one after the other. The first one without a history that has to wait takes the others like it with it.</summary>
+    private async Task PlaceAsync(List<ClaimedUnit> units, Guid claimId, CancellationToken cancellationToken)
     {
-        if (await NeedsOfAsync(unit, cancellationToken) is not { } needs)
+        for (var index = 0; index < units.Count; index++)
         {
-            return true;
-        }
+            var unit = units[index];
+            if (await NeedsOfAsync(unit, cancellationToken) is not { } needs)
+            {
+                continue;
+            }
 
-        var version = fleet.CapacityVersion;
-        var choice = PlacementRules.Choose(needs, fleet.Snapshot(), placement.Value, options.Value.Development);
-        if (choice.Node is not { } node || !fleet.TryReserve(node.NodeId))
-        {
+            var version = fleet.CapacityVersion;
+            var choice = PlacementRules.Choose(needs, fleet.Snapshot(), placement.Value, options.Value.Development);
+            if (choice.Node is { } node && fleet.TryReserve(node.NodeId))
+            {
+                BeginLease(new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision), cancellationToken);
+                continue;
+            }
+
+            var alike = unit.AttemptCount == 0 ? units.Skip(index + 1).Where(other => other.AttemptCount == 0).ToList() : [];
             DateTimeOffset? retryAt = choice.WaitingFor == WaitingFor.Refusal ? time.GetUtcNow() + options.Value.Poll : null;
-            await claims.ParkAsync(unit, claimId, choice.WaitingFor, choice.Decision.Explanation, wholeJob: unit.AttemptCount == 0, retryAt, cancellationToken);
+            await claims.ParkAsync(
+                unit.JobId, [unit.UnitIndex, .. alike.Select(other => other.UnitIndex)], claimId, choice.WaitingFor, choice.Decision.Explanation,
+                wholeJob: unit.AttemptCount == 0, retryAt, cancellationToken);
+            units.RemoveAll(alike.Contains);
             LogParked(logger, unit.JobId, unit.UnitIndex, choice.WaitingFor, choice.Decision.Explanation);
             if (fleet.CapacityVersion != version)
             {
                 // Room came between the look and the parking; its signal may have been taken already.
                 wake.CapacityChanged();
             }
-
-            return false;
         }
+    }
 
-        var request = new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision);
+    private void BeginLease(LeaseRequest request, CancellationToken cancellationToken)
+    {
         var task = Task.Run(() => LeaseAsync(request, cancellationToken), CancellationToken.None);
         underWay[task] = true;
         _ = task.ContinueWith(done => underWay.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        return true;
     }
 
     private async Task<UnitNeeds?> NeedsOfAsync(ClaimedUnit unit, CancellationToken cancellationToken)
