@@ -205,14 +205,14 @@ public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixtu
             var offers = await world.OffersAsync(spec.JobId, 2);
             await Task.WhenAll(offers.Select(world.RunningAsync));
 
-            var reports = offers.Select(offer => world.ReportAsync(offer, metered: 1)).ToArray();
-            var cancel = world.CancelAsync(taskId, creator);
-            await Task.WhenAll([.. reports, cancel]);
+            var reporting = offers.Select(offer => world.ReportAsync(offer, metered: 1)).ToArray();
+            var cancel = await world.CancelAsync(taskId, creator);
+            var reports = await Task.WhenAll(reporting);
 
-            var accepted = reports.Count(report => report.Result.Outcome == ResultOutcome.Accepted);
-            Assert.All(reports, report => Assert.True(report.Result.Outcome is ResultOutcome.Accepted or ResultOutcome.JobEnded, report.Result.ToString()));
+            var accepted = reports.Count(report => report.Outcome == ResultOutcome.Accepted);
+            Assert.All(reports, report => Assert.True(report.Outcome is ResultOutcome.Accepted or ResultOutcome.JobEnded, report.ToString()));
             var job = (await world.JobAsync(spec.JobId, creator))!;
-            Assert.Equal(cancel.Result.Outcome == CancelOutcome.Canceled ? JobStatus.Canceled : JobStatus.Completed, job.Status);
+            Assert.Equal(cancel.Outcome == CancelOutcome.Canceled ? JobStatus.Canceled : JobStatus.Completed, job.Status);
             Assert.Equal(accepted, job.UnitsCompleted);
             Assert.Equal(accepted, (int)await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = $1", spec.JobId.Value));
             Assert.Equal(job.Money.ChargedMicrocredits, await world.ScalarAsync<long>("SELECT charged_microcredits FROM scheduler.jobs WHERE job_id = $1", spec.JobId.Value));
