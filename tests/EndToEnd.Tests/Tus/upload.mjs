@@ -1,7 +1,7 @@
 // Uploads one file with the reference tus client and prints one JSON line.
-//   node upload.mjs '{"endpoint","token","file","sha256","chunkSize","storage","dieAfter"?}'
+//   node upload.mjs '{"endpoint","token","file","sha256","chunkSize","storage","dieAfter"?,"pauseMs"?}'
 // With dieAfter the process kills itself, as by kill -9, once that many bytes were accepted; a second run with the same
-// storage finds the upload again and goes on from the server's offset.
+// storage finds the upload again and goes on from the server's offset. pauseMs waits before every PATCH.
 import { createReadStream } from 'node:fs'
 import * as tus from 'tus-js-client'
 
@@ -16,11 +16,14 @@ const upload = new tus.Upload(createReadStream(job.file), {
   metadata: { sha256: job.sha256, filename: 'asset' },
   urlStorage: new tus.FileUrlStorage(job.storage),
   fingerprint: async () => `rendertrust-${job.sha256}`,
-  retryDelays: [50, 100, 200, 400, 800, 1600, 3200],
-  onBeforeRequest(request) {
-    if (request.getMethod() === 'PATCH' && firstOffset === null) {
-      firstOffset = Number(request.getHeader('Upload-Offset'))
+  retryDelays: [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000, 10000, 10000],
+  async onBeforeRequest(request) {
+    if (request.getMethod() !== 'PATCH') {
+      return
     }
+
+    firstOffset ??= Number(request.getHeader('Upload-Offset'))
+    await new Promise(resolve => setTimeout(resolve, job.pauseMs ?? 0))
   },
   onChunkComplete(_size, total) {
     accepted = total
