@@ -20,6 +20,7 @@ internal static class A2ASetup
             .AddSingleton<Timings>().AddSingleton<SubmitJob>().AddSingleton<IA2AAgent, JobAgent>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<TailJobEventsLoop>());
         builder.Services.AddHostedService<FlushTimingsLoop>();
+        builder.Services.AddHostedService<WarmUp>();
     }
 
     public static void MapA2A(this IEndpointRouteBuilder endpoints)

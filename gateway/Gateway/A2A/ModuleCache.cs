@@ -41,6 +41,11 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
         try
         {
             var modules = (await apps.GetAsync<ModuleList>(Apps.Catalog, "/internal/modules", cancellationToken)).Modules;
+            foreach (var module in modules)
+            {
+                _versions[module.Reference] = module;
+            }
+
             _listed = new Listed([.. modules.OrderBy(module => module.Name, StringComparer.Ordinal)], now.AddSeconds(options.Value.CatalogCacheSeconds));
         }
         catch (Exception exception) when (NeighbourFaults.IsOne(exception))
