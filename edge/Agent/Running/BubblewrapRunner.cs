@@ -37,10 +37,11 @@ internal sealed class BubblewrapRunner : IUnitRunner
         exec setpriv --reuid="$user" --regid="$user" --clear-groups --inh-caps=-all bwrap "$@"
         """;
 
-    /// <summary>Arguments: address space limit in KiB, file limit in 512-byte blocks, filter, then bubblewrap's own.</summary>
+    /// <summary>Arguments: limit of writable memory per process in KiB (address space would count what is only reserved), file limit in 512-byte blocks, filter, then bubblewrap's own.</summary>
     private const string LaunchAsUser = """
         set -eu
-        ulimit -v "$1" -f "$2"
+        ulimit -d "$1"
+        ulimit -f "$2"
         exec 9< "$3"
         shift 3
         exec bwrap "$@"
@@ -68,7 +69,7 @@ internal sealed class BubblewrapRunner : IUnitRunner
             "bubblewrap",
             _whyNoCgroups is null
                 ? $"bubblewrap as user {SandboxUser}, seccomp, control groups v{(Cgroup.IsUnified ? 2 : 1)} for memory, processes and CPU"
-                : $"bubblewrap, seccomp; memory by address space only, processes and CPU NOT limited ({_whyNoCgroups})",
+                : $"bubblewrap, seccomp; memory per process only, processes and CPU NOT limited ({_whyNoCgroups})",
             EngineRootless: true,
             LimitsEnforced: _whyNoCgroups is null);
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using RenderTrust.Agent.Images;
 
 namespace RenderTrust.Agent.Running;
@@ -28,7 +29,7 @@ internal sealed class ProcessRunner(ImageStore images, TimeProvider time) : IUni
             Directory.CreateSymbolicLink(Path.Combine(job.FullName, "out"), run.Output.Path);
             File.CreateSymbolicLink(Path.Combine(job.FullName, "unit.json"), run.UnitFile);
             var log = new ModuleLog(run.Progress);
-            using var process = await _launcher.StartAsync(Start(image, job.FullName), cancellationToken);
+            using var process = await _launcher.StartAsync(Start(image, job.FullName, run.Limits), cancellationToken);
             process.StandardInput.Close();
             var (forced, exitCode, milliseconds) = await SandboxProcess.WaitAsync(process, run, log, time, () => { }, cancellationToken);
             var exit = forced ?? (SandboxProcess.OutputIsFull(run) ? UnitExit.OutputTooLarge : exitCode == 0 ? UnitExit.Succeeded : UnitExit.ModuleFailed);
@@ -48,11 +49,15 @@ internal sealed class ProcessRunner(ImageStore images, TimeProvider time) : IUni
         return ValueTask.CompletedTask;
     }
 
-    private static ProcessStartInfo Start(UnpackedImage image, string job)
+    private static ProcessStartInfo Start(UnpackedImage image, string job, UnitLimits limits)
     {
         var root = image.Rootfs;
         var machine = File.Exists("/lib64/ld-linux-x86-64.so.2") ? "x86_64-linux-gnu" : "aarch64-linux-gnu";
-        var start = new ProcessStartInfo("/bin/sh", [root + image.Command[0], .. image.Command.Skip(1)])
+        var start = new ProcessStartInfo("/bin/sh", [
+            "-c", "ulimit -d \"$1\"; ulimit -f \"$2\"; shift 2; exec /bin/sh \"$@\"", "process",
+            (limits.MemoryBytes / 1024).ToString(CultureInfo.InvariantCulture), (limits.OutputBytes / 512).ToString(CultureInfo.InvariantCulture),
+            root + image.Command[0], .. image.Command.Skip(1),
+        ])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

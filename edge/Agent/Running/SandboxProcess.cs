@@ -63,7 +63,8 @@ internal static class SandboxProcess
     {
         if (!run.Output.SizeIsEnforced)
         {
-            return SizeOf(run.Output.Path) > run.Limits.OutputBytes;
+            // A file cut at its size limit ends exactly there.
+            return SizeOf(run.Output.Path) >= run.Limits.OutputBytes;
         }
 
         // Less than a page free counts as full: the last write was cut there.

@@ -21,28 +21,29 @@ public sealed class TestModules : IAsyncDisposable
     private const string Entrypoint = """
         #!/bin/sh
         set -u
-        behaviour=$(jq -r '.parameters.behaviour' /job/unit.json)
+        job=${RENDERTRUST_JOB:-/job}
+        behaviour=$(jq -r '.parameters.behaviour' $job/unit.json)
         case "$behaviour" in
           succeed)
             echo 'progress 0.25'
-            cat /job/in/data/input.txt > /job/out/result.txt
-            jq -r '"\(.unitIndex) of \(.unitCount)"' /job/unit.json >> /job/out/result.txt
+            cat $job/in/data/input.txt > $job/out/result.txt
+            jq -r '"\(.unitIndex) of \(.unitCount)"' $job/unit.json >> $job/out/result.txt
             echo 'progress 1' ;;
           fail) echo 'the scene has a hole'; exit 3 ;;
           hang) echo 'progress 0.1'; sleep 1000 & sleep 1000; sleep 1000 ;;
           eat) tail /dev/zero; exit 5 ;;
-          fill) head -c 200000000 /dev/zero > /job/out/big.bin || exit 6 ;;
+          fill) head -c 200000000 /dev/zero > $job/out/big.bin || exit 6 ;;
           look)
-            cat /proc/net/dev > /job/out/network.txt
-            cat /proc/self/status > /job/out/status.txt
-            for file in /rendertrust/x /etc/x /job/in/x /job/unit.json /usr/bin/x; do
+            cat /proc/net/dev > $job/out/network.txt
+            cat /proc/self/status > $job/out/status.txt
+            for file in /rendertrust/x /etc/x $job/in/x $job/unit.json /usr/bin/x; do
               if ( : > "$file" ) 2> /dev/null; then echo "$file"; fi
-            done > /job/out/writable.txt
-            ls /proc | while read -r entry; do case "$entry" in [0-9]*) echo "$entry" ;; esac; done > /job/out/processes.txt ;;
+            done > $job/out/writable.txt
+            ls /proc | while read -r entry; do case "$entry" in [0-9]*) echo "$entry" ;; esac; done > $job/out/processes.txt ;;
           spawn)
             i=0
             while [ $i -lt 500 ]; do sleep 20 & i=$((i + 1)); done
-            echo spawned > /job/out/spawned.txt ;;
+            echo spawned > $job/out/spawned.txt ;;
         esac
         """;
 
