@@ -103,6 +103,13 @@ public sealed class LedgerDatabase : TestDatabase
         }
     }
 
+    /// <summary>After backends were killed: one that died while its connection was idle would fail whoever takes it next.</summary>
+    public void ForgetConnections()
+    {
+        Ledger.Clear();
+        Scheduler.Clear();
+    }
+
     public Guid Node { get; } = Guid.CreateVersion7();
 
     public Guid Developer { get; } = Guid.CreateVersion7();

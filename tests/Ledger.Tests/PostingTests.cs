@@ -92,6 +92,8 @@ public sealed class PostingTests(LedgerDatabase ledger) : IClassFixture<LedgerDa
             await held.RollbackAsync(Cancellation);
         }
 
+        ledger.ForgetConnections();
+
         Assert.Equal(0L, await LedgerDatabase.ScalarAsync<long>(ledger.Ledger, "SELECT count(*) FROM transfers WHERE job_id = $1", hold));
         await ledger.AssertBooksBalanceAsync();
 
@@ -150,6 +152,7 @@ public sealed class PostingTests(LedgerDatabase ledger) : IClassFixture<LedgerDa
         await stop.CancelAsync();
         await killer;
         await Task.WhenAll(posters);
+        ledger.ForgetConnections();
         await RetryAsync(() => ledger.PostAllAsync());
         await RetryAsync(() => ledger.ReleaseAllAsync());
 
