@@ -191,6 +191,6 @@ internal sealed partial class HubCertificates(AppInvoker invoker, IOptions<HubOp
     [LoggerMessage(LogLevel.Warning, "The certificates in {Folder} cannot be used ({Cause}); new ones are asked for")]
     private static partial void LogUnusable(ILogger logger, string folder, string cause);
 
-    [LoggerMessage(LogLevel.Warning, "Identity has not certified the hub after {Failures} tries; nodes cannot connect yet")]
+    [LoggerMessage(LogLevel.Warning, "Identity has not answered for the hub's certificate after {Failures} tries; until it does, nodes can connect only by one that is kept and valid")]
     private static partial void LogObtainFailed(ILogger logger, Exception exception, int failures);
 }

@@ -35,6 +35,21 @@ internal sealed class HubHost : IAsyncDisposable
 
     public static async Task<HubHost> StartAsync(TestDatabase database, string folder, HubSidecar sidecar, params (string Key, string Value)[] settings)
     {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await StartOnceAsync(database, folder, sidecar, settings);
+            }
+            catch (IOException exception) when (tries < 5 && exception.Message.Contains("address already in use", StringComparison.OrdinalIgnoreCase))
+            {
+                // A port that was free when it was picked may be someone's connection by now.
+            }
+        }
+    }
+
+    private static async Task<HubHost> StartOnceAsync(TestDatabase database, string folder, HubSidecar sidecar, (string Key, string Value)[] settings)
+    {
         var (nodePort, publicPort, appPort) = (PostgresServer.FreePort(), PostgresServer.FreePort(), PostgresServer.FreePort());
         var builder = WebApplication.CreateBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
