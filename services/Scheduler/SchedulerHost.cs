@@ -87,6 +87,7 @@ internal static class SchedulerHost
         services.AddSingleton<FailAttempt>();
         services.AddSingleton<TimingLog>();
         services.AddHostedService(provider => provider.GetRequiredService<TimingLog>());
+        services.AddHostedService<WarmUp>();
         services.AddHostedService<PlaceUnitsLoop>();
         services.AddHostedService<SuperviseLoop>();
     }

@@ -31,6 +31,8 @@ CREATE TABLE jobs (
     charged_microcredits bigint NOT NULL DEFAULT 0,
     metered_ms bigint NOT NULL DEFAULT 0,
     last_seq bigint NOT NULL DEFAULT 0,
+    -- Whose turn it is: the job that was served longest ago, and in it the unit that was examined longest ago.
+    last_leased_at timestamptz,
     submitted_at timestamptz NOT NULL,
     deadline_at timestamptz NOT NULL,
     started_at timestamptz,
@@ -72,11 +74,12 @@ CREATE TABLE pending_units (
     parked_for text CHECK (parked_for IN ('capacity', 'recipients', 'refusal')),
     parked_reason text,
     retry_at timestamptz,
+    examined_at timestamptz,
     PRIMARY KEY (job_id, unit_index),
     FOREIGN KEY (job_id, unit_index) REFERENCES units
 );
 CREATE INDEX pending_units_open ON pending_units (job_id, unit_index) WHERE state <> 'parked';
-CREATE INDEX pending_units_parked ON pending_units (job_id, unit_index) WHERE state = 'parked';
+CREATE INDEX pending_units_parked ON pending_units (job_id, examined_at, unit_index) WHERE state = 'parked';
 
 CREATE TABLE job_grants (
     job_id uuid NOT NULL REFERENCES jobs,

@@ -53,7 +53,7 @@ public sealed class SchedulerWorld : IAsyncDisposable
             {
                 ["APP_PORT"] = "0", ["APP_API_TOKEN"] = FakeNeighbours.ApiToken, ["DAPR_HTTP_PORT"] = new Uri(neighbours.Address).Port.ToString(),
                 ["RENDERTRUST_ENVIRONMENT"] = "Production", ["ConnectionStrings:Postgres"] = database.ConnectionStringFor("scheduler"),
-                ["Scheduler:PollSeconds"] = "0.2", ["Logging:LogLevel:RenderTrust.Scheduler"] = "Debug",
+                ["Scheduler:PollSeconds"] = "0.2", ["Logging:LogLevel:RenderTrust.Scheduler"] = "Warning",
             });
             builder.Configuration.AddInMemoryCollection(settings ?? []);
         });

@@ -15,6 +15,7 @@ internal static class AttemptTransitions
     public static void Acknowledge(NpgsqlBatch batch, Job job, Attempt attempt, DateTimeOffset now)
     {
         batch.Add("UPDATE attempts SET status = 'running', acknowledged_at = $2 WHERE attempt_id = $1 AND status = 'offered'", attempt.AttemptId.Value, now);
+        batch.Add("UPDATE jobs SET last_leased_at = $2 WHERE job_id = $1", job.JobId.Value, now);
         if (job.Status == JobStatus.Submitted)
         {
             JobTransitions.Start(batch, job, now);

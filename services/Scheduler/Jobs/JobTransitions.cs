@@ -93,8 +93,8 @@ internal static class JobTransitions
         batch.Add("UPDATE units SET status = 'pending', reason = $3 WHERE job_id = $1 AND unit_index = $2 AND status = 'leased'", jobId.Value, unitIndex, reason);
         batch.Add(
             """
-            INSERT INTO pending_units (job_id, unit_index, state, ready_at, parked_for, parked_reason, retry_at)
-            VALUES ($1, $2, CASE WHEN $5 IS NULL THEN 'new' ELSE 'parked' END, $4, CASE WHEN $5 IS NULL THEN NULL ELSE 'refusal' END, $3, $5)
+            INSERT INTO pending_units (job_id, unit_index, state, ready_at, parked_for, parked_reason, retry_at, examined_at)
+            VALUES ($1, $2, CASE WHEN $5 IS NULL THEN 'new' ELSE 'parked' END, $4, CASE WHEN $5 IS NULL THEN NULL ELSE 'refusal' END, $3, $5, $4)
             """,
             jobId.Value, unitIndex, reason, now, new TypedValue(retryAt?.ToUniversalTime(), NpgsqlDbType.TimestampTz));
     }

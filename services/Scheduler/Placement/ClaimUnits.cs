@@ -16,42 +16,79 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
 {
     private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
 
-    // Bounds one pass. Jobs beyond them are reached by the next pass, since claimed and parked rows drop out.
+    // Bounds one claim; the next one goes on, since claimed and parked rows drop out.
     private const int MostJobs = 500;
     private const int MostUnits = 256;
 
     /// <summary>Rows not yet examined, and those whose claim ran out.</summary>
-    public Task<List<ClaimedUnit>> ClaimNewAsync(Guid claimId, int wanted, CancellationToken cancellationToken) =>
-        ClaimAsync("p.state <> 'parked' AND (p.state = 'new' OR p.claimed_until < $2)", claimId, wanted, capacityAt: null, cancellationToken);
-
-    /// <summary>Parked rows, when there is room again. Their wait for dispatch counts from the moment that the room came.</summary>
-    public Task<List<ClaimedUnit>> ClaimParkedAsync(Guid claimId, int wanted, DateTimeOffset capacityAt, CancellationToken cancellationToken) =>
-        ClaimAsync("p.state = 'parked' AND (p.retry_at IS NULL OR p.retry_at <= $2)", claimId, wanted, capacityAt, cancellationToken);
-
-    private async Task<List<ClaimedUnit>> ClaimAsync(string which, Guid claimId, int wanted, DateTimeOffset? capacityAt, CancellationToken cancellationToken)
+    public async Task<List<ClaimedUnit>> ClaimNewAsync(Guid claimId, int wanted, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var limit = Math.Clamp(wanted, 1, MostUnits);
 
-        // Jobs take turns (row number within the job first), older jobs before younger ones: a long job does not keep a short one waiting.
+        // Jobs take turns (row number within the job first), those served longest ago before others: a long job does not keep a short one waiting.
         await using var command = dataSource.Command(
             $"""
             WITH found AS (
-                SELECT u.job_id, u.unit_index, row_number() OVER (PARTITION BY u.job_id ORDER BY u.unit_index) AS turn, j.submitted_at
-                FROM (SELECT job_id, submitted_at FROM jobs WHERE status IN ('submitted', 'running') ORDER BY submitted_at, job_id LIMIT {MostJobs}) j
+                SELECT u.job_id, u.unit_index, row_number() OVER (PARTITION BY u.job_id ORDER BY u.unit_index) AS turn, j.last_leased_at, j.submitted_at
+                FROM (SELECT job_id, last_leased_at, submitted_at FROM jobs j
+                    WHERE status IN ('submitted', 'running') AND EXISTS (SELECT 1 FROM pending_units p WHERE p.job_id = j.job_id AND p.state <> 'parked')
+                    ORDER BY last_leased_at NULLS FIRST, submitted_at LIMIT {MostJobs}) j
                 CROSS JOIN LATERAL (
                     SELECT p.job_id, p.unit_index FROM pending_units p
-                    WHERE p.job_id = j.job_id AND {which}
+                    WHERE p.job_id = j.job_id AND p.state <> 'parked' AND (p.state = 'new' OR p.claimed_until < $2)
                     ORDER BY p.unit_index LIMIT $4 FOR UPDATE SKIP LOCKED) u),
-            taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, submitted_at, job_id LIMIT $4)
-            UPDATE pending_units p
-            SET state = 'claimed', claim_id = $1, claimed_until = $3, parked_for = NULL, parked_reason = NULL, retry_at = NULL, ready_at = coalesce($5, p.ready_at)
-            FROM taken t JOIN units u USING (job_id, unit_index)
-            WHERE p.job_id = t.job_id AND p.unit_index = t.unit_index
-            RETURNING p.job_id, p.unit_index, p.ready_at, u.attempt_count
+            taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, last_leased_at NULLS FIRST, submitted_at LIMIT $4)
+            {Take}
             """,
-            claimId, now, now + ClaimLength, limit,
-            new TypedValue(capacityAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz));
+            claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), new TypedValue(null, NpgsqlTypes.NpgsqlDbType.TimestampTz));
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    /// <summary>
+    /// Parked rows that one of these nodes, which have room, could take; those not examined since <paramref name="since"/>.
+    /// Their wait for dispatch counts from that moment. The filter keeps jobs that wait for other nodes from standing in the way.
+    /// </summary>
+    public async Task<List<ClaimedUnit>> ClaimParkedAsync(
+        Guid claimId, int wanted, IReadOnlyCollection<FleetNode> nodesWithRoom, DateTimeOffset since, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        await using var command = dataSource.Command(
+            $"""
+            WITH found AS (
+                SELECT u.job_id, u.unit_index, row_number() OVER (PARTITION BY u.job_id ORDER BY u.examined_at, u.unit_index) AS turn, j.last_leased_at, j.submitted_at
+                FROM (SELECT job_id, last_leased_at, submitted_at FROM jobs j
+                    WHERE status IN ('submitted', 'running')
+                        AND EXISTS (
+                            SELECT 1 FROM unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[]) AS n (recipient_key_id, device_kind, memory_bytes, scratch_bytes)
+                            WHERE n.recipient_key_id = ANY(j.recipients) AND n.device_kind = j.device_kind
+                                AND n.memory_bytes >= j.memory_bytes AND n.scratch_bytes >= j.scratch_bytes)
+                        AND EXISTS (SELECT 1 FROM pending_units p WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5)
+                    ORDER BY last_leased_at NULLS FIRST, submitted_at LIMIT {MostJobs}) j
+                CROSS JOIN LATERAL (
+                    SELECT p.job_id, p.unit_index, p.examined_at FROM pending_units p
+                    WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5 AND (p.retry_at IS NULL OR p.retry_at <= $2)
+                    ORDER BY p.examined_at, p.unit_index LIMIT $4 FOR UPDATE SKIP LOCKED) u),
+            taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, last_leased_at NULLS FIRST, submitted_at LIMIT $4)
+            {Take}
+            """,
+            claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), since,
+            nodesWithRoom.Select(node => node.RecipientKeyId).ToArray(), nodesWithRoom.Select(node => SqlNames.Of(node.Capabilities.DeviceKind)).ToArray(),
+            nodesWithRoom.Select(node => node.Capabilities.MemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray());
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    // $5 is null for rows that were ready all the time, else the moment that room came.
+    private const string Take =
+        """
+        UPDATE pending_units p
+        SET state = 'claimed', claim_id = $1, claimed_until = $3, parked_for = NULL, parked_reason = NULL, retry_at = NULL, ready_at = coalesce($5, p.ready_at)
+        FROM taken t JOIN units u USING (job_id, unit_index)
+        WHERE p.job_id = t.job_id AND p.unit_index = t.unit_index
+        RETURNING p.job_id, p.unit_index, p.ready_at, u.attempt_count
+        """;
+
+    private static async Task<List<ClaimedUnit>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var units = new List<ClaimedUnit>();
         while (await reader.ReadAsync(cancellationToken))
@@ -68,11 +105,11 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
     {
         await using var command = dataSource.Command(
             """
-            UPDATE pending_units SET state = 'parked', claim_id = NULL, claimed_until = NULL, parked_for = $4, parked_reason = $5, retry_at = $7
+            UPDATE pending_units SET state = 'parked', claim_id = NULL, claimed_until = NULL, parked_for = $4, parked_reason = $5, retry_at = $7, examined_at = $8
             WHERE job_id = $1 AND ((unit_index = ANY($2) AND claim_id = $3) OR ($6 AND state = 'new'))
             """,
             jobId.Value, unitIndexes.ToArray(), claimId, SqlNames.Of(waitingFor), reason, wholeJob,
-            new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz));
+            new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz), time.GetUtcNow());
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

@@ -17,6 +17,10 @@ internal sealed partial class PlaceUnitsLoop(
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
     private const int MostJobsKept = 2000;
+    private const int FewestExamined = 32;
+
+    // Bounds a pass over rows that no free node may take again; the rest of the queue has its turn with the next poll.
+    private const int MostRounds = 50;
     private readonly ConcurrentDictionary<Task, bool> underWay = new();
     private readonly Dictionary<JobId, UnitNeeds> knownNeeds = [];
 
@@ -65,28 +69,58 @@ internal sealed partial class PlaceUnitsLoop(
 
     private async Task PassAsync(bool parkedToo, CancellationToken cancellationToken)
     {
-        // Ends by itself: what a round claims it leases or parks, and a parked row is not claimed again in this pass.
+        if (parkedToo)
+        {
+            await PlaceParkedAsync(cancellationToken);
+        }
+
+        // Ends by itself: what a round claims it leases or parks. More than fit are claimed, so that those who must wait learn it soon.
         while (true)
         {
             var claimId = Guid.CreateVersion7();
-            var room = fleet.FreeSlots();
-            List<ClaimedUnit> claimed = parkedToo && room > 0 ? await claims.ClaimParkedAsync(claimId, room, time.GetUtcNow(), cancellationToken) : [];
-            claimed.AddRange(await claims.ClaimNewAsync(claimId, room - claimed.Count, cancellationToken));
+            var claimed = await claims.ClaimNewAsync(claimId, Math.Max(fleet.FreeSlots(), FewestExamined), cancellationToken);
             if (claimed.Count == 0)
             {
                 return;
             }
 
-            parkedToo = false;
-            foreach (var units in claimed.GroupBy(unit => unit.JobId))
+            await PlaceAsync(claimed, claimId, cancellationToken);
+        }
+    }
+
+    /// <summary>Fills the room there is. Each row is examined at most once in a pass; what still has to wait goes to the end of the queue.</summary>
+    private async Task PlaceParkedAsync(CancellationToken cancellationToken)
+    {
+        var since = time.GetUtcNow();
+        for (var round = 0; round < MostRounds; round++)
+        {
+            var withRoom = fleet.Snapshot().Where(node => node is { Live: true, FreeSlots: > 0 } && PlacementRules.MayRun(node, options.Value.Development)).ToList();
+            if (withRoom.Count == 0)
             {
-                await PlaceAsync([.. units.OrderBy(unit => unit.UnitIndex)], claimId, cancellationToken);
+                return;
             }
+
+            var claimId = Guid.CreateVersion7();
+            var claimed = await claims.ClaimParkedAsync(claimId, withRoom.Sum(node => node.FreeSlots), withRoom, since, cancellationToken);
+            if (claimed.Count == 0)
+            {
+                return;
+            }
+
+            await PlaceAsync(claimed, claimId, cancellationToken);
+        }
+    }
+
+    private async Task PlaceAsync(List<ClaimedUnit> claimed, Guid claimId, CancellationToken cancellationToken)
+    {
+        foreach (var units in claimed.GroupBy(unit => unit.JobId))
+        {
+            await PlaceJobAsync([.. units.OrderBy(unit => unit.UnitIndex)], claimId, cancellationToken);
         }
     }
 
     /// <summary>Units of one job, one after the other. The first one without a history that has to wait takes the others like it with it.</summary>
-    private async Task PlaceAsync(List<ClaimedUnit> units, Guid claimId, CancellationToken cancellationToken)
+    private async Task PlaceJobAsync(List<ClaimedUnit> units, Guid claimId, CancellationToken cancellationToken)
     {
         for (var index = 0; index < units.Count; index++)
         {

@@ -78,6 +78,9 @@ internal static class PlacementRules
             new PlacementDecision(Explain(chosen, candidates, front.Count), candidates, latencyWeight, earningsWeight, priceWeight));
     }
 
+    /// <summary>Runners that do not isolate are for development only.</summary>
+    public static bool MayRun(FleetNode node, bool development) => development || node.Capabilities.Runner is not ("process" or "simulate");
+
     /// <summary>Could this node ever run the unit, free or not, connected or not?</summary>
     public static bool CouldRun(UnitNeeds needs, FleetNode node, bool development) =>
         Refuse(needs, node, development) is not { Kind: RefusalKind.Never or RefusalKind.NotARecipient or RefusalKind.FailedHere };
@@ -112,7 +115,7 @@ internal static class PlacementRules
             return new(RefusalKind.Never, $"is a {Word(capabilities.DeviceKind)} node, the module needs a {Word(needs.DeviceKind)}");
         }
 
-        if (capabilities.Runner is "process" or "simulate" && !development)
+        if (!MayRun(node, development))
         {
             return new(RefusalKind.Never, $"its runner '{capabilities.Runner}' does not isolate and is for development only");
         }

@@ -1,0 +1,105 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Options;
+using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Nodes;
+using RenderTrust.Scheduler.Placement;
+using RenderTrust.ServiceDefaults;
+
+namespace RenderTrust.Scheduler;
+
+/// <summary>
+/// Walks the paths that have a budget once, right after the start, for ids that nobody has: compiling them costs a first caller more than all
+/// the work. Nothing it does takes effect, and nothing depends on it.
+/// </summary>
+internal sealed partial class WarmUp(
+    SubmitJob submit, LeaseSlot leases, TailJobEvents tail, JobLog log, IServer server, ServiceApp app, IHostApplicationLifetime lifetime,
+    IOptions<PlacementOptions> placement, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
+{
+    // The second round takes the prepared statements and the pooled connections of the first.
+    private const int Rounds = 2;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await StartedAsync(stoppingToken);
+            var began = time.GetTimestamp();
+            for (var round = 0; round < Rounds; round++)
+            {
+                await WalkAsync(stoppingToken);
+                await CallAsync(stoppingToken);
+            }
+
+            LogDone(logger, time.GetElapsedTime(began).TotalMilliseconds);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception exception)
+        {
+            // The first caller only waits a little longer.
+            LogFailed(logger, exception);
+        }
+    }
+
+    private async Task StartedAsync(CancellationToken cancellationToken)
+    {
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = lifetime.ApplicationStarted.Register(started.SetResult);
+        await started.Task.WaitAsync(cancellationToken);
+    }
+
+    private async Task WalkAsync(CancellationToken cancellationToken)
+    {
+        var module = new ModuleVersion(
+            "warm-up", "0.0.0", "", "", TenantId.New(), 1,
+            new ModuleRuntime("", "", DeviceKind.Cpu, 1, 1, 1, 1, 1), null, null, null, [], [], time.GetUtcNow());
+        await submit.WarmUpAsync(module, cancellationToken);
+
+        var node = new FleetNode(
+            NodeId.New(), "nobody", TenantId.New(), "nobody", new NodeCapabilities(DeviceKind.Cpu, 1, 1, 1, 1, "bubblewrap", true, true, ""), true, 1, "", 1, 0, 1);
+        var needs = new UnitNeeds(
+            TenantId.New(), DeviceKind.Cpu, 1, 1, 1, new HashSet<string> { "nobody" }, new HashSet<NodeId>(), new Dictionary<NodeId, string>());
+        var choice = PlacementRules.Choose(needs, [node], placement.Value, development: false);
+        await leases.TryAsync(
+            new LeaseRequest(node.NodeId, 1, JobId.New(), 0, Guid.CreateVersion7(), "nobody", time.GetUtcNow(), choice.Decision), 0, cancellationToken);
+        await tail.ReadAsync(await tail.EndAsync(cancellationToken), 1, TimeSpan.Zero, cancellationToken);
+        await log.FindAsync(TaskId.New(), TenantId.New(), cancellationToken);
+    }
+
+    /// <summary>Through the own listener: routing, authorisation and reading a body.</summary>
+    private async Task CallAsync(CancellationToken cancellationToken)
+    {
+        if (server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is not { } address)
+        {
+            return;
+        }
+
+        using var http = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromSeconds(10) };
+        var report = new UnitResultReport(NodeId.New(), 1, AttemptId.New(), 1, true, 0, [], null, null, time.GetUtcNow());
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/internal/results")
+        {
+            Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(report, WireJson.Options)),
+        };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        request.Headers.Add("dapr-caller-app-id", Apps.Gateway);
+        if (app.ApiToken is { } token)
+        {
+            request.Headers.Add("dapr-api-token", token);
+        }
+
+        using var response = await http.SendAsync(request, cancellationToken);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Warmed up in {Milliseconds} ms")]
+    private static partial void LogDone(ILogger logger, double milliseconds);
+
+    [LoggerMessage(LogLevel.Warning, "Warming up failed; the first requests take longer")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
+}
