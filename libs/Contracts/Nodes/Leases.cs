@@ -31,7 +31,7 @@ public sealed record UnitResultReport(
     NodeId NodeId, long Epoch, AttemptId AttemptId, long FencingToken, bool Succeeded,
     long MeteredMilliseconds, IReadOnlyList<UnitOutput> Outputs, string? FailureClass, string? FailureReason, DateTimeOffset ReceivedAt);
 
-/// <summary>Outcomes in the order of the checks. Every one but <see cref="UnknownAttempt"/> lets the agent forget the result.</summary>
+/// <summary>Outcomes in the order of the checks. Every one is final: the agent forgets the result. Without an answer it keeps it and sends it again.</summary>
 public enum ResultOutcome
 {
     Accepted,
