@@ -42,14 +42,20 @@ internal sealed class Forwarder(AppClient client)
         Func<HttpContext, HttpResponseMessage, Task<bool>>? answerInstead = null)
     {
         var cancellationToken = context.RequestAborted;
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize < context.Request.ContentLength)
+        {
+            throw new BadHttpRequestException("Request body too large.", StatusCodes.Status413PayloadTooLarge);
+        }
+
         HttpResponseMessage response;
         try
         {
             response = await SendAsync(context, target, method, pathAndQuery, addHeaders, cancellationToken);
         }
-        catch (HttpRequestException) when (!cancellationToken.IsCancellationRequested)
+        catch (HttpRequestException e) when (!cancellationToken.IsCancellationRequested)
         {
-            return ForwardOutcome.Unreachable;
+            // The caller's body was at fault (too large, malformed chunks), not the app.
+            return Find<BadHttpRequestException>(e) is { } refused ? throw refused : ForwardOutcome.Unreachable;
         }
         catch (OperationCanceledException)
         {
@@ -90,6 +96,16 @@ internal sealed class Forwarder(AppClient client)
                 await Task.Delay(ConnectRetryDelay, target.Time, cancellationToken);
             }
         }
+    }
+
+    private static T? Find<T>(Exception? exception) where T : Exception
+    {
+        while (exception is not null and not T)
+        {
+            exception = exception.InnerException;
+        }
+
+        return exception as T;
     }
 
     private static void CopyHead(HttpContext context, HttpRequestMessage request)

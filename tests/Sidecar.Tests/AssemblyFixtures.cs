@@ -1,0 +1,3 @@
+using RenderTrust.Sidecar.Tests;
+
+[assembly: AssemblyFixture(typeof(RedisServer))]
