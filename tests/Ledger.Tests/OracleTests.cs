@@ -184,7 +184,8 @@ public sealed class OracleTests(LedgerDatabase ledger) : IClassFixture<LedgerDat
 
         private async Task ReleaseAsync() => Note("release", "run", oracle.Release(), await ledger.ReleaseAllAsync());
 
-        private Guid SomeHold() => holds.Count > 0 && !Chance(5) ? Pick(holds).Id : Guid.CreateVersion7();
+        // Mostly a recent one: most older ones have ended.
+        private Guid SomeHold() => holds.Count == 0 || Chance(5) ? Guid.CreateVersion7() : Chance(60) ? holds[^random.Next(1, Math.Min(holds.Count, 12) + 1)].Id : Pick(holds).Id;
 
         private bool Chance(int percent) => random.Next(100) < percent;
 
