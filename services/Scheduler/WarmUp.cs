@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs;
@@ -23,28 +24,48 @@ internal sealed partial class WarmUp(
     // The second round takes the prepared statements and the pooled connections of the first.
     private const int Rounds = 2;
 
+    // The ledger may still be making its functions.
+    private const int Tries = 30;
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
             await StartedAsync(stoppingToken);
-            var began = time.GetTimestamp();
-            for (var round = 0; round < Rounds; round++)
+            for (var attempt = 1; !await TryAsync(attempt, stoppingToken) && attempt < Tries; attempt++)
             {
-                await WalkAsync(stoppingToken);
-                await CallAsync(stoppingToken);
+                await Task.Delay(Pause, time, stoppingToken);
             }
-
-            LogDone(logger, time.GetElapsedTime(began).TotalMilliseconds);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             return;
         }
-        catch (Exception exception)
+    }
+
+    private async Task<bool> TryAsync(int attempt, CancellationToken cancellationToken)
+    {
+        try
         {
-            // The first caller only waits a little longer.
-            LogFailed(logger, exception);
+            var began = time.GetTimestamp();
+            for (var round = 0; round < Rounds; round++)
+            {
+                await WalkAsync(cancellationToken);
+                await CallAsync(cancellationToken);
+            }
+
+            LogDone(logger, time.GetElapsedTime(began).TotalMilliseconds);
+            return true;
+        }
+        catch (Exception exception) when (exception is NpgsqlException or HttpRequestException)
+        {
+            if (attempt == Tries)
+            {
+                LogFailed(logger, exception);
+            }
+
+            return false;
         }
     }
 

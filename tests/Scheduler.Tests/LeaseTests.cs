@@ -154,17 +154,57 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
     }
 
     [Fact]
+    public async Task Two_placers_never_claim_the_same_unit()
+    {
+        var creator = await world.CreatorAsync();
+        var absent = new TestNode(NodeId.New(), TenantId.New(), "absent", $"absent-{Guid.CreateVersion7()}", "hub-1", 0, []);
+        var spec = SchedulerWorld.Spec([absent], units: 200, seconds: 1);
+        await world.AcceptedAsync(creator, spec);
+        await SchedulerWorld.UntilAsync(
+            "all units to be parked", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1 AND state = 'parked'", spec.JobId.Value), count => count == 200);
+        var claims = world.Services.GetRequiredService<Placement.ClaimUnits>();
+        var node = new Placement.FleetNode(
+            absent.NodeId, "absent", absent.Owner, absent.KeyId, new NodeCapabilities(DeviceKind.Cpu, 200, 4, 1L << 32, 1L << 30, "docker", true, true, "1"), true, 1, "hub-1", 1, 0, 200);
+
+        var taken = (await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => claims.ClaimParkedAsync(Guid.CreateVersion7(), 20, [node], DateTimeOffset.UtcNow, CancellationToken.None))))
+            .SelectMany(units => units).Where(unit => unit.JobId == spec.JobId).ToList();
+
+        Assert.Equal(taken.Count, taken.Select(unit => unit.UnitIndex).Distinct().Count());
+        Assert.True(taken.Count >= 20, $"{taken.Count} claimed");
+    }
+
+    [Fact]
+    public async Task Jobs_that_wait_for_other_nodes_do_not_stand_in_the_way()
+    {
+        var creator = await world.CreatorAsync();
+        for (var i = 0; i < 40; i++)
+        {
+            await world.AcceptedAsync(creator, SchedulerWorld.Spec([new TestNode(NodeId.New(), TenantId.New(), "absent", $"absent-{i}", "hub-1", 0, [])], units: 5, seconds: 1));
+        }
+
+        var node = await world.NodeAsync("only-slot", slots: 1);
+        world.AnswerWithResults(metered: 1);
+        var spec = SchedulerWorld.Spec([node], units: 5, seconds: 1);
+        await world.AcceptedAsync(creator, spec);
+
+        Assert.Equal(JobStatus.Completed, (await world.EndedAsync(spec.JobId, creator)).Status);
+    }
+
+    [Fact]
     public async Task An_offer_that_found_no_session_is_made_again_without_blame()
     {
         var creator = await world.CreatorAsync();
         var node = await world.NodeAsync("flaky", slots: 1);
         var asked = 0;
         world.Neighbours.OnOffer = _ => Task.FromResult(
-            Interlocked.Increment(ref asked) <= 5 ? new LeaseOfferResponse(LeaseOfferOutcome.NoSession, 0, null) : new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
+            Interlocked.Increment(ref asked) <= 4 ? new LeaseOfferResponse(LeaseOfferOutcome.NoSession, 0, null) : new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
         var spec = SchedulerWorld.Spec([node], units: 1);
 
         await world.AcceptedAsync(creator, spec);
-        var last = (await world.OffersAsync(spec.JobId, 6))[5];
+        await SchedulerWorld.UntilAsync(
+            "the first attempt to end", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1 AND status = 'undelivered'", spec.JobId.Value), count => count == 1);
+        await world.HeartbeatAsync(node);
+        var last = (await world.OffersAsync(spec.JobId, 5))[4];
         await world.RunningAsync(last);
 
         Assert.Equal(2, last.AttemptNumber);

@@ -2,6 +2,7 @@ using System.Security.Claims;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Timings;
 using RenderTrust.ServiceDefaults;
 
@@ -92,7 +93,11 @@ internal sealed class GetJob(NpgsqlDataSource dataSource, TimingLog timings)
     private static AttemptSummary ReadAttempt(NpgsqlDataReader reader) => new(
         new(reader.GetGuid(1)), reader.GetInt32(2), new(reader.GetGuid(3)), reader.GetString(4), reader.Text(5) ?? "unknown", reader.GetString(6),
         reader.Text(7), reader.Text(8), reader.Long(9), reader.Instant(10), reader.Time(11),
-        reader.Json<PlacementDecision>(12)!);
+        OwnBusiness(reader.Json<PlacementDecision>(12)!));
+
+    /// <summary>The trace without the nodes that the job was not sealed to: how they do is their owners' business.</summary>
+    private static PlacementDecision OwnBusiness(PlacementDecision decision) =>
+        decision with { Candidates = [.. decision.Candidates.Where(candidate => candidate.RefusedBecause != PlacementRules.NoKey)] };
 
     private static async Task<JobMoney> ReadMoneyAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
     {

@@ -110,6 +110,18 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         }
     }
 
+    /// <summary>Its hub knows nothing of the session: no leases until a heartbeat of it, or a new session, says otherwise.</summary>
+    public void Doubt(NodeId nodeId, long epoch)
+    {
+        lock (gate)
+        {
+            if (nodes.TryGetValue(nodeId, out var entry) && entry.Epoch == epoch)
+            {
+                entry.DoubtedEpoch = epoch;
+            }
+        }
+    }
+
     /// <returns>True when the node was not live before: news for the placer.</returns>
     public bool Heartbeat(NodeHeartbeat heartbeat)
     {
@@ -127,7 +139,8 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 return false;
             }
 
-            var wasLive = entry.SeenAt >= now.AddSeconds(-options.Value.NodeLostAfterSeconds);
+            var wasLive = entry.IsLive(now.AddSeconds(-options.Value.NodeLostAfterSeconds));
+            entry.DoubtedEpoch = 0;
             entry.SeenAt = now;
             if (heartbeat.RoundTripMs > 0 && double.IsFinite(heartbeat.RoundTripMs))
             {
@@ -196,6 +209,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 if (nodes.TryGetValue(entry.NodeId, out var before))
                 {
                     entry.Reserved = before.Reserved;
+                    entry.DoubtedEpoch = before.DoubtedEpoch;
                     if (before.Epoch > entry.Epoch)
                     {
                         // A session opened while the rows were read; the next refresh will agree.
@@ -246,7 +260,11 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
 
         public int Free => Capabilities.Slots - Busy.Count - Reserved;
 
+        public long DoubtedEpoch { get; set; }
+
+        public bool IsLive(DateTimeOffset oldest) => Online && SeenAt >= oldest && DoubtedEpoch != Epoch;
+
         public FleetNode ToNode(DateTimeOffset oldest) =>
-            new(NodeId, Name, Owner, KeyId, Capabilities, Online && SeenAt >= oldest, Epoch, HubAppId, LatencyMs, EarningsShare, Free);
+            new(NodeId, Name, Owner, KeyId, Capabilities, IsLive(oldest), Epoch, HubAppId, LatencyMs, EarningsShare, Free);
     }
 }

@@ -45,6 +45,7 @@ internal sealed partial class DispatchLease(
                 await ReturnAsync(offer, AttemptStatus.Refused, reason ?? "no reason given", pause: null, cancellationToken);
                 break;
             case LeaseOfferOutcome.NoSession or LeaseOfferOutcome.StaleEpoch:
+                fleet.Doubt(offer.NodeId, offer.Epoch);
                 await ReturnAsync(offer, AttemptStatus.Undelivered, reason ?? "The node's session was gone.", TimeSpan.FromSeconds(1), cancellationToken);
                 break;
             case LeaseOfferOutcome.NotAcknowledged:

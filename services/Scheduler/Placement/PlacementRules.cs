@@ -33,6 +33,9 @@ internal static class PlacementRules
     // A node that has not been measured yet is neither preferred nor shut out.
     private const double UnknownLatencyMs = 50;
 
+    /// <summary>Said of nodes that the job was not sealed to; they are kept in the trace and left out of what its creator reads.</summary>
+    internal const string NoKey = "holds no key that the job was sealed to";
+
     public static Placement Choose(UnitNeeds needs, IReadOnlyCollection<FleetNode> nodes, PlacementOptions options, bool development)
     {
         var judged = nodes
@@ -109,6 +112,11 @@ internal static class PlacementRules
 
     private static Refusal? Refuse(UnitNeeds needs, FleetNode node, bool development)
     {
+        if (!needs.Recipients.Contains(node.RecipientKeyId))
+        {
+            return new(RefusalKind.NotARecipient, NoKey);
+        }
+
         var capabilities = node.Capabilities;
         if (capabilities.DeviceKind != needs.DeviceKind)
         {
@@ -128,11 +136,6 @@ internal static class PlacementRules
         if (capabilities.ScratchBytes < needs.ScratchBytes)
         {
             return new(RefusalKind.Never, $"has {Mebibytes(capabilities.ScratchBytes)} of scratch space, the job needs {Mebibytes(needs.ScratchBytes)}");
-        }
-
-        if (!needs.Recipients.Contains(node.RecipientKeyId))
-        {
-            return new(RefusalKind.NotARecipient, "holds no key that the job was sealed to");
         }
 
         if (needs.FailedOn.Contains(node.NodeId))
@@ -165,9 +168,11 @@ internal static class PlacementRules
     {
         if (chosen is null)
         {
-            return candidates.Count == 0
-                ? "No node has ever connected."
-                : $"None of {candidates.Count} nodes can take the unit now: {string.Join("; ", candidates.Take(5).Select(c => $"{c.NodeName} {c.RefusedBecause}"))}.";
+            // Read by the creator: nodes that the job was not sealed to are none of its business.
+            var recipients = candidates.Where(candidate => candidate.RefusedBecause != NoKey).ToList();
+            return recipients.Count == 0
+                ? "No node that the job was sealed to has connected to this platform yet."
+                : $"None of the {recipients.Count} nodes that the job was sealed to can take the unit now: {string.Join("; ", recipients.Take(5).Select(c => $"{c.NodeName} {c.RefusedBecause}"))}.";
         }
 
         var eligible = candidates.Count(candidate => candidate.RefusedBecause is null);
