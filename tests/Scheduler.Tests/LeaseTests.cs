@@ -81,10 +81,40 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1", requests[0].JobId.Value));
     }
 
+    [Theory]
+    [InlineData("scheduler.attempts")]
+    [InlineData("scheduler.units")]
+    [InlineData("scheduler.placement_decisions")]
+    public async Task Failing_at_any_step_of_a_lease_leaves_the_unit_waiting_and_it_is_leased_later(string table)
+    {
+        var creator = await world.CreatorAsync();
+        var node = await world.NodeAsync("unlucky", slots: 1);
+        world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
+        foreach (var atCommit in new[] { false, true })
+        {
+            // The submission inserts units itself and must pass; the sabotage waits for the lease's update.
+            var before = SchedulerWorld.Spec([node], units: 1);
+            await using (await Sabotage.OnInsertAsync(world.Admin, table, atCommit, "IF TG_OP = 'UPDATE' OR TG_TABLE_NAME <> 'units' THEN RAISE EXCEPTION 'sabotaged'; END IF"))
+            {
+                await world.AcceptedAsync(creator, before);
+                await Task.Delay(300, TestContext.Current.CancellationToken);
+                Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1", before.JobId.Value));
+                Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1", before.JobId.Value));
+                Assert.Equal("pending", await world.ScalarAsync<string>("SELECT status FROM scheduler.units WHERE job_id = $1", before.JobId.Value));
+            }
+
+            var offer = (await world.OffersAsync(before.JobId, 1))[0];
+            await world.RunningAsync(offer);
+            await world.ReportAsync(offer, metered: 1);
+            Assert.Equal(1, offer.AttemptNumber);
+        }
+    }
+
     [Fact]
     public async Task An_offer_carries_only_the_nodes_own_grants_and_everything_that_it_needs()
     {
         var creator = await world.CreatorAsync();
+        world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
         var node = await world.NodeAsync("mine");
         var stranger = new TestNode(NodeId.New(), TenantId.New(), "absent", "key-of-absent", "hub-1", 0, []);
         var spec = SchedulerWorld.Spec([node, stranger], units: 1);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Nodes;
@@ -212,8 +213,24 @@ internal sealed partial class PlaceUnitsLoop(
         }
         catch (Exception exception)
         {
-            // The claim runs out and the unit is placed again; a lease that was made is verified by supervision.
+            // A lease that was made is verified by supervision; else the unit is placed again.
             LogLeaseFailed(logger, exception, request.JobId, request.UnitIndex, request.NodeId);
+            await UnclaimLaterAsync(request, cancellationToken);
+        }
+    }
+
+    private async Task UnclaimLaterAsync(LeaseRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.Delay(options.Value.Poll, time, cancellationToken);
+            await claims.UnclaimAsync(request.JobId, request.UnitIndex, request.ClaimId, cancellationToken);
+            wake.JobSubmitted();
+        }
+        catch (Exception exception) when (exception is NpgsqlException or OperationCanceledException)
+        {
+            // Then the claim runs out by itself.
+            LogClaimLeft(logger, exception, request.JobId, request.UnitIndex);
         }
     }
 
@@ -245,4 +262,7 @@ internal sealed partial class PlaceUnitsLoop(
 
     [LoggerMessage(LogLevel.Error, "Leasing or offering unit {JobId}/{UnitIndex} to node {NodeId} failed")]
     private static partial void LogLeaseFailed(ILogger logger, Exception exception, JobId jobId, int unitIndex, NodeId nodeId);
+
+    [LoggerMessage(LogLevel.Debug, "The claim on unit {JobId}/{UnitIndex} could not be given back and runs out")]
+    private static partial void LogClaimLeft(ILogger logger, Exception exception, JobId jobId, int unitIndex);
 }
