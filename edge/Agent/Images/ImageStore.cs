@@ -21,6 +21,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
 {
     private const int ManifestBytesMax = 4 << 20;
     private const long LayerBytesMax = 8L << 30;
+    private const int LinksMax = 40;
 
     private readonly SemaphoreSlim _oneAtATime = new(1, 1);
 
@@ -73,7 +74,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
                     await CopyCheckedAsync(source, packed, tarball.Sha256, cancellationToken);
                 }
 
-                await ExtractAsync(packed, Path.Combine(staging, "rootfs"), cancellationToken);
+                await ExtractAsync(packed, Path.Combine(staging, "rootfs"), new UnpackBudget(), cancellationToken);
                 File.Delete(packed);
             }, cancellationToken);
         }
@@ -102,11 +103,12 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         var config = Parse<ImageConfig>(await FetchSmallAsync(new Uri(baseUri, $"blobs/{manifest.Config.Digest}"), manifest.Config.Digest, cancellationToken), "configuration");
         await BuildAsync(target, config, async staging =>
         {
+            var budget = new UnpackBudget();
             foreach (var layer in manifest.Layers)
             {
                 var packed = Path.Combine(staging, "packed");
                 await DownloadAsync(new Uri(baseUri, $"blobs/{layer.Digest}"), packed, Hex(layer.Digest), cancellationToken);
-                await ExtractAsync(packed, Path.Combine(staging, "rootfs"), cancellationToken);
+                await ExtractAsync(packed, Path.Combine(staging, "rootfs"), budget, cancellationToken);
                 File.Delete(packed);
             }
         }, cancellationToken);
@@ -130,12 +132,13 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
             await fill(staging);
             foreach (var mountPoint in (string[])["job/in", "job/out", "tmp", "proc", "dev"])
             {
-                Directory.CreateDirectory(Path.Combine(rootfs, mountPoint), Modes.ReadableFolder);
+                Directory.CreateDirectory(MountPoint(rootfs, mountPoint), Modes.ReadableFolder);
             }
 
-            if (!File.Exists(Path.Combine(rootfs, "job/unit.json")))
+            var unitFile = MountPoint(rootfs, "job/unit.json");
+            if (!File.Exists(unitFile))
             {
-                await File.WriteAllBytesAsync(Path.Combine(rootfs, "job/unit.json"), [], cancellationToken);
+                await File.WriteAllBytesAsync(unitFile, [], cancellationToken);
             }
 
             await File.WriteAllBytesAsync(Path.Combine(staging, "config.json"), JsonSerializer.SerializeToUtf8Bytes(config), cancellationToken);
@@ -279,7 +282,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
     }
 
     /// <summary>Applies one layer: later entries replace earlier ones, <c>.wh.</c> names remove. Device nodes and set-id bits are left out.</summary>
-    private static async Task ExtractAsync(string packed, string rootfs, CancellationToken cancellationToken)
+    private static async Task ExtractAsync(string packed, string rootfs, UnpackBudget budget, CancellationToken cancellationToken)
     {
         await using var file = File.OpenRead(packed);
         var magic = new byte[2];
@@ -290,6 +293,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         while (await reader.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
         {
             var path = Place(rootfs, entry.Name);
+            budget.Take(entry.Length);
             if (path == rootfs)
             {
                 continue;
@@ -308,15 +312,16 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
 
             if (name.StartsWith(".wh.", StringComparison.Ordinal))
             {
-                Remove(Path.Combine(Path.GetDirectoryName(path)!, name[4..]));
+                // The name behind the mark is a name again: a ".." there must not remove the folder itself.
+                Remove(Place(rootfs, Path.Combine(Path.GetDirectoryName(path)![rootfs.Length..], name[4..])));
                 continue;
             }
 
-            await PlaceEntryAsync(rootfs, path, entry, cancellationToken);
+            await PlaceEntryAsync(rootfs, path, entry, budget, cancellationToken);
         }
     }
 
-    private static async Task PlaceEntryAsync(string rootfs, string path, TarEntry entry, CancellationToken cancellationToken)
+    private static async Task PlaceEntryAsync(string rootfs, string path, TarEntry entry, UnpackBudget budget, CancellationToken cancellationToken)
     {
         var parent = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(parent);
@@ -350,7 +355,16 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
                 break;
             case TarEntryType.HardLink:
                 Remove(path);
-                File.Copy(Place(rootfs, entry.LinkName), path);
+                var original = Place(rootfs, entry.LinkName);
+                if (new FileInfo(original).LinkTarget is { } linked)
+                {
+                    // A second name of a link is that link. Copying would read what it points to, on this machine.
+                    File.CreateSymbolicLink(path, linked);
+                    break;
+                }
+
+                budget.Take(File.Exists(original) ? new FileInfo(original).Length : 0);
+                File.Copy(original, path);
                 break;
             default:
                 // Devices and fifos have no place in a module: its /dev is made by the runner.
@@ -358,28 +372,75 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         }
     }
 
-    /// <summary>The place of an entry below the root; an entry that would leave it, by name or through a link, is refused.</summary>
+    /// <summary>The place of an entry below the root, its folder free of links; an entry that would leave the root, by name or through links, is refused.</summary>
     private static string Place(string rootfs, string name)
     {
-        var path = Path.GetFullPath(Path.Combine(rootfs, name.TrimStart('/')));
-        if (path.TrimEnd('/') == rootfs)
+        var path = Path.GetFullPath(Path.Combine(rootfs, name.TrimStart('/'))).TrimEnd('/');
+        if (path == rootfs)
         {
             return rootfs;
         }
 
-        path = path.TrimEnd('/');
         if (!path.StartsWith(rootfs + "/", StringComparison.Ordinal))
         {
             throw new UnitFailedException(FailureClass.DigestMismatch, "The image holds an entry that points outside of its own root.");
         }
 
-        for (var parent = Path.GetDirectoryName(path)!; parent.Length > rootfs.Length; parent = Path.GetDirectoryName(parent)!)
+        return Path.Combine(Follow(rootfs, Path.GetDirectoryName(path)![rootfs.Length..]), Path.GetFileName(path));
+    }
+
+    /// <summary>Walks a folder's path the way a process inside the image would, link by link: a ".." behind a link means the parent of where the link leads, which no look at the text can tell.</summary>
+    private static string Follow(string rootfs, string folder)
+    {
+        var rest = new Stack<string>(folder.Split('/').Reverse());
+        var at = rootfs;
+        var links = 0;
+        while (rest.TryPop(out var segment))
         {
-            if (new FileInfo(parent).LinkTarget is { } link
-                && !Path.GetFullPath(Path.Combine(Path.GetDirectoryName(parent)!, link)).StartsWith(rootfs + "/", StringComparison.Ordinal))
+            if (segment is "" or ".")
             {
-                throw new UnitFailedException(FailureClass.DigestMismatch, "The image holds an entry below a link that leaves its own root.");
+                continue;
             }
+
+            if (segment == "..")
+            {
+                at = at == rootfs ? throw LeavesRoot() : Path.GetDirectoryName(at)!;
+                continue;
+            }
+
+            var next = Path.Combine(at, segment);
+            if (new FileInfo(next).LinkTarget is not { } link)
+            {
+                at = next;
+                continue;
+            }
+
+            if (++links > LinksMax)
+            {
+                throw LeavesRoot();
+            }
+
+            // An absolute link starts at the image's own root.
+            at = link.StartsWith('/') ? rootfs : at;
+            foreach (var part in link.Split('/').Reverse())
+            {
+                rest.Push(part);
+            }
+        }
+
+        return at;
+    }
+
+    private static UnitFailedException LeavesRoot() =>
+        new(FailureClass.DigestMismatch, "The image holds an entry below a link that leaves its own root.");
+
+    /// <summary>Where the runner mounts something: a link of the image in that place would lead the agent elsewhere, so it goes.</summary>
+    private static string MountPoint(string rootfs, string name)
+    {
+        var path = Place(rootfs, name);
+        if (new FileInfo(path).LinkTarget is not null)
+        {
+            File.Delete(path);
         }
 
         return path;
@@ -394,6 +455,25 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         else if (Directory.Exists(path))
         {
             Directory.Delete(path, recursive: true);
+        }
+    }
+
+    /// <summary>What one image may unpack to: a small archive can hold a file as large as the disk, or one file under a thousand names.</summary>
+    private sealed class UnpackBudget
+    {
+        private const long BytesMax = 32L << 30;
+        private const int EntriesMax = 1_000_000;
+
+        private long _bytes;
+        private int _entries;
+
+        public void Take(long bytes)
+        {
+            _bytes += bytes;
+            if (_bytes > BytesMax || ++_entries > EntriesMax)
+            {
+                throw new UnitFailedException(FailureClass.DigestMismatch, $"The image unpacks to more than {BytesMax >> 30} GiB or {EntriesMax} entries. Make it smaller.");
+            }
         }
     }
 

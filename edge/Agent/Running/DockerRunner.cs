@@ -140,6 +140,12 @@ internal sealed partial class DockerRunner : IUnitRunner
         try
         {
             var found = await Docker.Images.InspectImageAsync(image.Reference, cancellationToken);
+            if (found.Config?.Volumes is { Count: > 0 })
+            {
+                // The engine would mount each as a writable folder on its disk: without a size limit, and outside of memory-backed scratch.
+                throw new UnitFailedException(FailureClass.ModuleFailed, "The module's image declares volumes, which would let it write to this machine's disk. Build it without VOLUME; /tmp and /job/out are writable.");
+            }
+
             return found.RepoDigests?.Contains(image.Reference) == true;
         }
         catch (DockerImageNotFoundException)

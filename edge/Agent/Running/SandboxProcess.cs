@@ -56,7 +56,20 @@ internal static class SandboxProcess
 
     public static long SizeOf(string folder) =>
         new DirectoryInfo(folder).EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
-            .Sum(file => file.Length);
+            .Sum(LengthOf);
+
+    private static long LengthOf(FileInfo file)
+    {
+        try
+        {
+            return file.Length;
+        }
+        catch (FileNotFoundException)
+        {
+            // The module removed or renamed it between the listing and this look.
+            return 0;
+        }
+    }
 
     /// <summary>A full output folder explains a failed write better than the module's exit code does.</summary>
     public static bool OutputIsFull(UnitRun run)
