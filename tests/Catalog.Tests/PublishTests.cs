@@ -137,6 +137,10 @@ public sealed class PublishTests(CatalogHost host) : IClassFixture<CatalogHost>
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"http://169.254.169.254/x"}}}""", "$ref")]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"/etc/passwd"}}}""", "$ref")]
     [InlineData("""{"type":"object","properties":{"a":{"$ref":"#/$defs/nothing"}}}""", "JSON Schema")]
+    [InlineData("""{"type":"object","definitions":{"enum":{"$ref":"http://127.0.0.1:9/x"}}}""", "within the schema")]
+    [InlineData("""{"type":"object","properties":{"a":{"$REF":"http://127.0.0.1:9/x"}}}""", "within the schema")]
+    [InlineData("""{"type":"object","allOf":[{"$ref":"#"}]}""", "never ends")]
+    [InlineData("""{"type":"object","properties":{"a":{"not":{"$ref":"#/properties/a"}}}}""", "never ends")]
     public async Task Schemas_that_cannot_be_relied_on_are_refused(string schema, string named)
     {
         var problem = await CatalogHost.ProblemAsync(await host.PublishAsync(tenant, CatalogHost.Module("bad-schema", schema: schema)), HttpStatusCode.UnprocessableEntity);

@@ -22,7 +22,7 @@ internal static partial class ModuleRules
         }
 
         var words = (request.Tags ?? []).Concat(request.Examples ?? []).ToList();
-        return request.Tags is { Count: > MaxWords } || request.Examples is { Count: > MaxWords } || words.Any(word => word.Length is 0 or > MaxWordCharacters)
+        return request.Tags is { Count: > MaxWords } || request.Examples is { Count: > MaxWords } || words.Any(word => word is null or { Length: 0 or > MaxWordCharacters })
             ? $"At most {MaxWords} tags and {MaxWords} examples of 1 to {MaxWordCharacters} characters each are possible."
             : null;
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using NJsonSchema;
+using NJsonSchema.References;
 
 namespace RenderTrust.Catalog;
 
@@ -12,6 +13,7 @@ internal static class SchemaRules
 {
     private const int MaxCharacters = 64 * 1024;
     private const int MaxDepth = 32;
+    private const int MaxSteps = 500;
     private static readonly string[] Types = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
     /// <summary>Null = good, else cause and remedy.</summary>
@@ -40,16 +42,78 @@ internal static class SchemaRules
 
         try
         {
-            var parsed = await JsonSchema.FromJsonAsync(text, cancellationToken);
+            var parsed = await JsonSchema.FromJsonAsync(text, null, InnerReferences.Of, cancellationToken);
+            if (RefuseSteps(parsed) is { } endless)
+            {
+                return $"{name} is no JSON Schema that can be relied on: {endless}";
+            }
+
             // Resolves every reference and compiles what a check needs: what fails here would fail each creator.
             parsed.Validate("{}");
             return null;
         }
         catch (Exception exception) when (exception is Newtonsoft.Json.JsonException or InvalidOperationException or ArgumentException or NotSupportedException)
         {
-            return $"{name} is no JSON Schema: {exception.Message}";
+            return $"{name} is no JSON Schema: {exception.GetBaseException().Message}";
         }
     }
+
+    /// <summary>
+    /// A check that never ends would end whoever makes it: the library recurses without bound, and an overflow of the stack takes the process with it.
+    /// Looks at what the library has read, since it knows more spellings of a reference than the standard has.
+    /// </summary>
+    private static string? RefuseSteps(JsonSchema root)
+    {
+        var steps = new Dictionary<JsonSchema, int>(ReferenceEqualityComparer.Instance);
+        var seen = new HashSet<JsonSchema>(ReferenceEqualityComparer.Instance);
+        var waiting = new Stack<JsonSchema>([root]);
+        while (waiting.TryPop(out var schema))
+        {
+            if (!seen.Add(schema))
+            {
+                continue;
+            }
+
+            if (CountSteps(schema, steps) > MaxSteps)
+            {
+                return $"to check one value against it takes over {MaxSteps} steps, or never ends because it contains itself through $ref, allOf, anyOf, oneOf or not. Write it flatter.";
+            }
+
+            foreach (var inner in Applied(schema).Concat(Inside(schema)))
+            {
+                waiting.Push(inner);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>How many schemas are looked at for one value; over the limit while the schema is still being counted, so that a circle is.</summary>
+    private static int CountSteps(JsonSchema schema, Dictionary<JsonSchema, int> steps)
+    {
+        if (steps.TryGetValue(schema, out var known))
+        {
+            return known;
+        }
+
+        steps[schema] = MaxSteps + 1;
+        var sum = 1;
+        foreach (var inner in Applied(schema))
+        {
+            sum = Math.Min(MaxSteps + 1, sum + CountSteps(inner, steps));
+        }
+
+        return steps[schema] = sum;
+    }
+
+    /// <summary>Those that judge the same value.</summary>
+    private static IEnumerable<JsonSchema> Applied(JsonSchema schema) =>
+        new[] { schema.Reference, schema.Not }.OfType<JsonSchema>().Concat(schema.AllOf).Concat(schema.AnyOf).Concat(schema.OneOf);
+
+    /// <summary>Those that judge a part of the value, so that the value's depth bounds them.</summary>
+    private static IEnumerable<JsonSchema> Inside(JsonSchema schema) =>
+        new[] { schema.Item, schema.AdditionalItemsSchema, schema.AdditionalPropertiesSchema, schema.DictionaryKey }.OfType<JsonSchema>()
+            .Concat(schema.Items).Concat(schema.Properties.Values).Concat(schema.PatternProperties.Values).Concat(schema.Definitions.Values);
 
     private static string? Refuse(JsonElement schema, string path, int depth)
     {
@@ -118,5 +182,17 @@ internal static class SchemaRules
         {
             return false;
         }
+    }
+
+    /// <summary>Follows references within the schema and fetches nothing, however the reference is spelled and wherever it stands.</summary>
+    private sealed class InnerReferences(JsonSchemaAppender appender) : JsonReferenceResolver(appender)
+    {
+        public static InnerReferences Of(JsonSchema schema) => new(new JsonSchemaAppender(schema, new DefaultTypeNameGenerator()));
+
+        public override Task<IJsonReference> ResolveFileReferenceAsync(string filePath, CancellationToken cancellationToken = default) => throw Refusal(filePath);
+
+        public override Task<IJsonReference> ResolveUrlReferenceAsync(string url, CancellationToken cancellationToken = default) => throw Refusal(url);
+
+        private static NotSupportedException Refusal(string target) => new($"$ref points to '{target}'. Only references within the schema (#/...) are followed.");
     }
 }
