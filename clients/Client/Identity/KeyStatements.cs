@@ -86,6 +86,8 @@ internal sealed class KeyStatementVerifier(X509Certificate2 platformCa, TimeProv
         chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         chain.ChainPolicy.CustomTrustStore.Add(platformCa);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        // A certificate that was handed to us must not be able to send us to an address of its choice.
+        chain.ChainPolicy.DisableCertificateDownloads = true;
         chain.ChainPolicy.VerificationTimeIgnored = false;
         chain.ChainPolicy.VerificationTime = time.GetUtcNow().UtcDateTime;
         foreach (var extra in certificates.Skip(1))
