@@ -190,7 +190,8 @@ internal sealed partial class ConnectNode(
                 }
 
                 break;
-            case NodeFrame.FrameOneofCase.RevokeAck:
+            case NodeFrame.FrameOneofCase.RevokeAck when TryAttempt(frame.RevokeAck.AttemptId, out var stopped):
+                session.ConfirmStopped(stopped);
                 break;
             default:
                 throw Refuse(StatusCode.InvalidArgument, $"The frame '{frame.FrameCase}' is not expected here or names no valid attempt.");

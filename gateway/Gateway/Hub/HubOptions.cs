@@ -35,7 +35,7 @@ internal sealed class HubOptions
     [Range(1, 600)]
     public double SilenceSeconds { get; set; } = 20;
 
-    /// <value>How long a lease offer waits for the node's acknowledgement.</value>
+    /// <value>How long an offer, or a revocation, waits for the node's answer.</value>
     [Range(0.1, 60)]
     public double AcknowledgeSeconds { get; set; } = 5;
 

@@ -14,6 +14,7 @@ internal sealed class NodeSession : IDisposable
     private const int MaxWaitingResults = 256;
     private readonly Channel<HubFrame> outgoing;
     private readonly ConcurrentDictionary<(AttemptId Attempt, long Token), TaskCompletionSource<LeaseAck>> offers = new();
+    private readonly ConcurrentDictionary<AttemptId, TaskCompletionSource> revocations = new();
     private readonly CancellationTokenSource ended = new();
     private readonly Channel<ArrivedResult> results = Channel.CreateBounded<ArrivedResult>(new BoundedChannelOptions(MaxWaitingResults) { SingleReader = true, SingleWriter = true });
 
@@ -100,6 +101,40 @@ internal sealed class NodeSession : IDisposable
         finally
         {
             offers.TryRemove((attempt, fencingToken), out _);
+        }
+    }
+
+    /// <summary>Sends a revocation and waits until the node says that nothing of the attempt runs there. False when it did not say so in time; ask again.</summary>
+    public async Task<bool> RevokeAsync(AttemptId attempt, HubFrame revocation, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var waiting = revocations.GetOrAdd(attempt, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        try
+        {
+            if (!TrySend(revocation))
+            {
+                return false;
+            }
+
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, Ended);
+            await waiting.Task.WaitAsync(limit, time, either.Token);
+            return true;
+        }
+        catch (Exception exception) when (exception is TimeoutException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            return false;
+        }
+        finally
+        {
+            revocations.TryRemove(attempt, out _);
+        }
+    }
+
+    /// <summary>The node says that the attempt does not run there, any more or at all.</summary>
+    public void ConfirmStopped(AttemptId attempt)
+    {
+        if (revocations.TryGetValue(attempt, out var waiting))
+        {
+            waiting.TrySetResult();
         }
     }
 

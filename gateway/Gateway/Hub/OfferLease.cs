@@ -13,7 +13,7 @@ internal static class OfferLease
     public static void Map(IEndpointRouteBuilder api)
     {
         api.MapPost("/internal/hub/leases", HandleAsync).RequireInternal(Apps.Scheduler);
-        api.MapPost("/internal/hub/revocations", Revoke).RequireInternal(Apps.Scheduler);
+        api.MapPost("/internal/hub/revocations", RevokeAsync).RequireInternal(Apps.Scheduler);
     }
 
     private static async Task<LeaseOfferResponse> HandleAsync(
@@ -46,14 +46,22 @@ internal static class OfferLease
         };
     }
 
-    private static LeaseRevocationResponse Revoke(LeaseRevocation revocation, NodeSessions sessions)
+    /// <summary>Delivered means confirmed by the node: with it the scheduler leases the slot anew, so a frame that is only on its way does not count.</summary>
+    private static async Task<LeaseRevocationResponse> RevokeAsync(
+        LeaseRevocation revocation, NodeSessions sessions, IOptions<HubOptions> options, TimeProvider time, CancellationToken cancellationToken)
     {
         // An older epoch's session may hold the container still; the token says which attempt is meant, so any session will do.
-        var delivered = sessions.Find(revocation.NodeId) is { } session && session.TrySend(new HubFrame
+        if (sessions.Find(revocation.NodeId) is not { } session)
+        {
+            return new LeaseRevocationResponse(false);
+        }
+
+        var frame = new HubFrame
         {
             Revoke = new LeaseRevoke { AttemptId = revocation.AttemptId.ToString(), FencingToken = revocation.FencingToken, Reason = revocation.Reason },
-        });
-        return new LeaseRevocationResponse(delivered);
+        };
+        return new LeaseRevocationResponse(
+            await session.RevokeAsync(revocation.AttemptId, frame, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken));
     }
 
     private static EdgeProtocol.LeaseOffer ToFrame(Contracts.LeaseOffer offer, LeaseTokens tokens)

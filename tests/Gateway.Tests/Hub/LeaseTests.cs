@@ -122,19 +122,32 @@ public sealed class LeaseTests(TestDatabase database) : HubTest(database)
     }
 
     [Fact]
-    public async Task A_revocation_reaches_the_node()
+    public async Task A_revocation_is_delivered_when_the_node_has_confirmed_it()
     {
         var node = await OpenAsync();
         var attempt = AttemptId.New();
 
-        var delivered = await Host.RevokeAsync(new LeaseRevocation(Node, node.Epoch, attempt, 17, "canceled"));
+        var revoking = Host.RevokeAsync(new LeaseRevocation(Node, node.Epoch, attempt, 17, "canceled"));
         var away = await Host.RevokeAsync(new LeaseRevocation(NodeId.New(), 1, attempt, 17, "canceled"));
 
-        Assert.True(delivered.Delivered);
         Assert.False(away.Delivered);
         var revoke = await node.NextAsync(f => f.Revoke);
         Assert.Equal((attempt.ToString(), 17L, "canceled"), (revoke.AttemptId, revoke.FencingToken, revoke.Reason));
+        Assert.False(revoking.IsCompleted);
         await node.SendAsync(new NodeFrame { RevokeAck = new RevokeAck { AttemptId = attempt.ToString(), Stopped = true } });
+        Assert.True((await revoking).Delivered);
+    }
+
+    [Fact]
+    public async Task A_revocation_whose_stream_ends_unconfirmed_is_not_delivered()
+    {
+        var node = await OpenAsync();
+        var revoking = Host.RevokeAsync(new LeaseRevocation(Node, node.Epoch, AttemptId.New(), 17, "canceled"));
+        await node.NextAsync(f => f.Revoke);
+
+        node.Dispose();
+
+        Assert.False((await revoking).Delivered);
     }
 
     [Fact]
@@ -149,13 +162,18 @@ public sealed class LeaseTests(TestDatabase database) : HubTest(database)
         var large = new string('x', 200_000);
 
         // Until the windows of the connection are full and the queue behind them is.
+        var flood = new List<Task<LeaseRevocationResponse>>();
         await Wait.ForAsync(
-            async () => (await Host.RevokeAsync(new LeaseRevocation(slowId, 1, AttemptId.New(), 1, large))).Delivered,
-            delivered => !delivered);
+            () =>
+            {
+                flood.AddRange(Enumerable.Range(0, 8).Select(_ => Host.RevokeAsync(new LeaseRevocation(slowId, 1, AttemptId.New(), 1, large))));
+                return Sidecar.Closed.Any(closed => closed.NodeId == slowId);
+            },
+            closed => closed);
+        Assert.All(await Task.WhenAll(flood), answer => Assert.False(answer.Delivered));
         var answering = Host.OfferAsync(Leases.Offer(Node, node.Epoch));
         await node.AcknowledgeAsync(await node.NextAsync(f => f.Offer));
 
         Assert.Equal(LeaseOfferOutcome.Acknowledged, (await answering).Outcome);
-        await Wait.ForAsync(() => Sidecar.Closed.Any(closed => closed.NodeId == slowId), closed => closed);
     }
 }
