@@ -39,6 +39,9 @@ internal sealed partial class ResultDelivery(
         }
     }
 
+    /// <summary>Attempts whose results wait here: done, and still ours until the hub has heard of them.</summary>
+    public IEnumerable<string> Undelivered => outbox.Entries.Select(entry => entry.Result.AttemptId);
+
     public void Acknowledge(ResultAck ack)
     {
         if (outbox.Remove(ack.AttemptId, ack.FencingToken))

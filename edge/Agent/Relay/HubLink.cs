@@ -78,23 +78,25 @@ internal sealed partial class HubLink(
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var call = new Hub.HubClient(channel).Connect(cancellationToken: stop.Token);
         using var session = new HubSession(
-            call, attempts, delivery.Acknowledge, TimeSpan.FromSeconds(options.Value.HeartbeatSeconds), time, loggers.CreateLogger<HubSession>());
+            call, attempts, delivery, TimeSpan.FromSeconds(options.Value.HeartbeatSeconds), time, loggers.CreateLogger<HubSession>());
         await session.OpenAsync(capabilities, stop.Token);
         LogConnected(channel.Target, session.Epoch);
         _session = session;
 #pragma warning disable CA2025 // It is awaited below, before the session goes.
         var delivering = delivery.RunAsync(session, stop.Token);
+        var running = session.RunAsync(stop.Token);
 #pragma warning restore CA2025
         try
         {
-            var running = session.RunAsync(stop.Token);
             await await Task.WhenAny(running, delivering);
         }
         finally
         {
             _session = null;
             await stop.CancelAsync();
-            await delivering.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
+            // Both: a session that still read would take offers beside the next one.
+            await Task.WhenAll(running, delivering).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using RenderTrust.Agent.Outbox;
 using RenderTrust.Agent.Units;
 using RenderTrust.EdgeProtocol;
 
@@ -14,7 +15,7 @@ namespace RenderTrust.Agent.Relay;
 /// All frames go out through one queue, because a gRPC stream takes one writer.
 /// </summary>
 internal sealed partial class HubSession(
-    AsyncDuplexStreamingCall<NodeFrame, HubFrame> call, AttemptTable attempts, Action<ResultAck> acknowledged,
+    AsyncDuplexStreamingCall<NodeFrame, HubFrame> call, AttemptTable attempts, ResultDelivery delivery,
     TimeSpan defaultHeartbeat, TimeProvider time, ILogger<HubSession> logger) : IDisposable
 {
     private static readonly TimeSpan WelcomeLimit = TimeSpan.FromSeconds(15);
@@ -32,7 +33,10 @@ internal sealed partial class HubSession(
     public async Task OpenAsync(Capabilities capabilities, CancellationToken cancellationToken)
     {
         var hello = new Hello { Capabilities = capabilities };
+        // With those that ended while nobody listened: their results may take long to upload, and must not be taken for lost meanwhile.
+        // Running ones first, or one that ends in between would be in neither list.
         hello.RunningAttemptIds.Add(attempts.Running);
+        hello.RunningAttemptIds.Add(delivery.Undelivered.Except(hello.RunningAttemptIds).ToList());
         await call.RequestStream.WriteAsync(new NodeFrame { Hello = hello }, cancellationToken);
 
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -86,7 +90,7 @@ internal sealed partial class HubSession(
                     _ = RevokeAsync(frame.Revoke);
                     break;
                 case HubFrame.FrameOneofCase.ResultAck:
-                    acknowledged(frame.ResultAck);
+                    delivery.Acknowledge(frame.ResultAck);
                     break;
                 case HubFrame.FrameOneofCase.HeartbeatEcho:
                     _roundTripMs = Math.Max(0, time.GetUtcNow().ToUnixTimeMilliseconds() - frame.HeartbeatEcho.SentUnixMs);

@@ -57,10 +57,11 @@ internal sealed partial class AttemptTable(
             _highestToken[offer.Slot] = offer.FencingToken;
             attempt = new Attempt(offer);
             _attempts.Add(offer.AttemptId, attempt);
+
+            // Nothing of the work may run on the caller's thread: it still has the acknowledgement to write.
+            attempt.Done = Task.Run(() => RunAsync(attempt));
         }
 
-        // Nothing of the work may run on the caller's thread: it still has the acknowledgement to write.
-        attempt.Done = Task.Run(() => RunAsync(attempt));
         return OfferDecision.Yes;
     }
 

@@ -16,6 +16,8 @@ namespace RenderTrust.Agent.Units;
 internal sealed partial class UnitWork(
     JobCache jobs, IUnitRunner runner, ScratchSpace scratch, ResultOutbox outbox, TimeProvider time, ILogger<UnitWork> logger)
 {
+    // The hub takes frames of 4 MiB and passes results on as JSON, which is longer.
+    private const int ResultBytesMax = 2 << 20;
     private volatile bool _nodeStopping;
 
     /// <summary>From now on a cancelled attempt is one that this node gives up, and the hub is told.</summary>
@@ -90,6 +92,14 @@ internal sealed partial class UnitWork(
         if (ended.Exit == UnitExit.Succeeded)
         {
             result.Outputs.Add(await OutputSealer.SealAsync(manifest, offer.Manifest.BlobSha256, output.Path, staged, cancellationToken));
+            if (result.CalculateSize() > ResultBytesMax)
+            {
+                // Sent as it is, it would end every stream that carries it.
+                var files = result.Outputs.Count;
+                result.Outputs.Clear();
+                throw new UnitFailedException(FailureClass.ModuleFailed, $"{files} output files are too many for this number of output recipients. Let the module pack them, or name fewer recipients.");
+            }
+
             result.Succeeded = true;
             return;
         }

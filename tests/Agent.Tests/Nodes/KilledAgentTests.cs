@@ -24,7 +24,7 @@ public sealed class KilledAgentTests : NodeTest
         var later = await Hub.NextSessionAsync();
         var result = await later.NextResultAsync();
 
-        Assert.Empty(later.Hello.RunningAttemptIds);
+        Assert.Equal([offer.AttemptId], later.Hello.RunningAttemptIds);
         Assert.Equal(offer.AttemptId, result.AttemptId);
         Assert.True(result.Succeeded);
         job.OpenOutput(Hub, Assert.Single(result.Outputs));
