@@ -1,5 +1,8 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Dapr;
+using Dapr.Actors;
+using Dapr.Actors.Client;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Options;
@@ -18,13 +21,13 @@ namespace RenderTrust.Scheduler;
 /// the work. Nothing it does takes effect, and nothing depends on it.
 /// </summary>
 internal sealed partial class WarmUp(
-    SubmitJob submit, LeaseSlot leases, TailJobEvents tail, JobLog log, IServer server, ServiceApp app, IHostApplicationLifetime lifetime,
-    IOptions<PlacementOptions> placement, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
+    SubmitJob submit, LeaseSlot leases, IActorProxyFactory actors, TailJobEvents tail, JobLog log, IServer server, ServiceApp app, IHostApplicationLifetime lifetime,
+    IOptions<SchedulerOptions> options, IOptions<PlacementOptions> placement, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
 {
     // The second round takes the prepared statements and the pooled connections of the first.
     private const int Rounds = 2;
 
-    // The ledger may still be making its functions.
+    // The ledger may still be making its functions, and the sidecar may still be asking for our actors.
     private const int Tries = 30;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
@@ -58,7 +61,7 @@ internal sealed partial class WarmUp(
             LogDone(logger, time.GetElapsedTime(began).TotalMilliseconds);
             return true;
         }
-        catch (Exception exception) when (exception is NpgsqlException or HttpRequestException)
+        catch (Exception exception) when (exception is NpgsqlException or HttpRequestException or DaprException)
         {
             if (attempt == Tries)
             {
@@ -88,11 +91,31 @@ internal sealed partial class WarmUp(
         var needs = new UnitNeeds(
             TenantId.New(), DeviceKind.Cpu, 1, 1, 1, new HashSet<string> { "nobody" }, new HashSet<NodeId>(), new Dictionary<NodeId, string>());
         var choice = PlacementRules.Choose(needs, [node], placement.Value, development: false);
-        await leases.TryAsync(
-            new LeaseRequest(node.NodeId, 1, JobId.New(), 0, Guid.CreateVersion7(), "nobody", time.GetUtcNow(), choice.Decision), 0, cancellationToken);
+        var request = new LeaseRequest(node.NodeId, 1, JobId.New(), 0, Guid.CreateVersion7(), "nobody", time.GetUtcNow(), choice.Decision);
+        await leases.TryAsync(request, 0, cancellationToken);
+        ReadAndWrite(new LeaseResponse(LeaseOutcome.Leased, "", Offer(module), null));
+        ReadAndWrite(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
+        if (options.Value.UseNodeActors)
+        {
+            // A node that cannot be: it has no slots, and its actor ends by idling.
+            await actors.Create(new ActorId(Guid.Empty.ToString("D")), nameof(NodeActor))
+                .InvokeMethodAsync<LeaseRequest, LeaseResponse>(nameof(INodeActor.LeaseAsync), request with { NodeId = new NodeId(Guid.Empty) }, cancellationToken);
+        }
+
         await tail.ReadAsync(await tail.EndAsync(cancellationToken), 1, TimeSpan.Zero, cancellationToken);
         await log.FindAsync(TaskId.New(), TenantId.New(), cancellationToken);
     }
+
+    private static LeaseOffer Offer(ModuleVersion module)
+    {
+        var asset = new AssetRef(Guid.CreateVersion7(), "", 1);
+        return new LeaseOffer(
+            NodeId.New(), 1, AttemptId.New(), 1, 0, TenantId.New(), JobId.New(), TaskId.New(), 0, 1, 1, module.Reference, module.Runtime, asset, [asset],
+            [new AssetGrant(asset.AssetId, "", [], [])], 1, DateTimeOffset.UnixEpoch);
+    }
+
+    private static void ReadAndWrite<T>(T value) =>
+        JsonSerializer.Deserialize<T>(JsonSerializer.SerializeToUtf8Bytes(value, WireJson.Options), WireJson.Options);
 
     /// <summary>Through the own listener: routing, authorisation and reading a body.</summary>
     private async Task CallAsync(CancellationToken cancellationToken)
