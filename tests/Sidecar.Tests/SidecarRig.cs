@@ -69,7 +69,7 @@ internal sealed class SidecarRig : IAsyncDisposable
 
             if (command.Count > 0)
             {
-                text.Append($"    command: [{string.Join(", ", command.Select(part => $"'{part}'"))}]\n");
+                text.Append($"    command: [{string.Join(", ", command.Select(part => $"'{part.Replace("'", "''", StringComparison.Ordinal)}'"))}]\n");
             }
 
             text.Append(extra);

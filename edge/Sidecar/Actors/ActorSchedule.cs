@@ -69,7 +69,8 @@ internal sealed record ActorSchedule(DateTimeOffset FirstAt, TimeSpan? Period, i
             }
         }
 
-        if (isReminder && rest.StartsWith('P') && rest.AsSpan(0, Math.Max(rest.IndexOf('T', StringComparison.Ordinal), 1)).IndexOfAny('Y', 'M', 'D') >= 0)
+        var datePart = rest.IndexOf('T', StringComparison.Ordinal) is var t and >= 0 ? rest[..t] : rest;
+        if (isReminder && rest.StartsWith('P') && datePart.AsSpan().IndexOfAny("YMWD") >= 0)
         {
             throw DaprError.Malformed($"period '{period}' has years, months or days: reminders take hours, minutes and seconds");
         }

@@ -83,7 +83,7 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
             ? new ActorCallback(actor, name, reader.GetString(0), reader.GetString(1), null,
-                await reader.GetFieldValueAsync<byte[]?>(3, cancellationToken), await reader.GetFieldValueAsync<string?>(2, cancellationToken))
+                await NullableAsync<byte[]>(reader, 3, cancellationToken), await NullableAsync<string>(reader, 2, cancellationToken))
             : null;
     }
 
@@ -123,7 +123,7 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
         {
             var callback = new ActorCallback(
                 new ActorKey(reader.GetString(1), reader.GetString(2)), reader.GetString(3), reader.GetString(4), reader.GetString(5), null,
-                await reader.GetFieldValueAsync<byte[]?>(6, cancellationToken), await reader.GetFieldValueAsync<string?>(7, cancellationToken));
+                await NullableAsync<byte[]>(reader, 6, cancellationToken), await NullableAsync<string>(reader, 7, cancellationToken));
             due.Add(new Reminder(
                 reader.GetString(0), callback,
                 await reader.GetFieldValueAsync<DateTimeOffset>(8, cancellationToken), await reader.GetFieldValueAsync<TimeSpan?>(9, cancellationToken),
@@ -160,6 +160,9 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
 
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
+
+    private static async Task<T?> NullableAsync<T>(NpgsqlDataReader reader, int column, CancellationToken cancellationToken) where T : class =>
+        await reader.IsDBNullAsync(column, cancellationToken) ? null : await reader.GetFieldValueAsync<T>(column, cancellationToken);
 
     private static void AddKey(NpgsqlCommand command, string appId, ActorKey actor, string name)
     {

@@ -19,9 +19,16 @@ internal static class YamlFile
         }
 
         var stream = new YamlStream();
+        var parser = new Parser(new StringReader(text));
         try
         {
-            stream.Load(new StringReader(text));
+            stream.Load(parser);
+        }
+        catch (InvalidOperationException e)
+        {
+            // The parser's own state fails on some unclosed brackets, without a place: its last event is the nearest.
+            throw new ConfigurationException(path, parser.Current?.End.Line ?? 1, "yaml", $"cannot be parsed ({e.Message})", null,
+                "close every bracket and quote from this line on");
         }
         catch (YamlException e)
         {

@@ -94,7 +94,8 @@ internal sealed partial class AppSupervisor(
         var endings = new List<IAsyncDisposable>();
         try
         {
-            app.Subscriptions = Subscription.Merge(declarative, await ReadSubscriptionsAsync(exited, cancellationToken));
+            // An app without a port can hear nothing; a subscription for it would take messages away.
+            app.Subscriptions = app.HasPort ? Subscription.Merge(declarative, await ReadSubscriptionsAsync(exited, cancellationToken)) : [];
             endings.AddRange(await SubscribeAsync(cancellationToken));
             endings.AddRange(app.Components.CronBindings.Select(binding => binding.Start(app, client, time, logger)));
             app.Update(state => state with { Health = AppHealth.Ready, Message = null });
@@ -120,7 +121,8 @@ internal sealed partial class AppSupervisor(
         var definition = app.Definition;
         if (definition.Command.Count == 0)
         {
-            return Task.Delay(Timeout.Infinite, stopping.Token);
+            // It runs elsewhere: there is no exit to hear of, only its port to watch.
+            return new TaskCompletionSource().Task;
         }
 
         var environment = new Dictionary<string, string>(definition.Environment)
@@ -198,11 +200,6 @@ internal sealed partial class AppSupervisor(
 
     private async Task<IReadOnlyList<Subscription>> ReadSubscriptionsAsync(Task exited, CancellationToken cancellationToken)
     {
-        if (!app.HasPort)
-        {
-            return [];
-        }
-
         while (true)
         {
             using var request = client.NewRequest(app, HttpMethod.Get, "/dapr/subscribe");
