@@ -266,6 +266,29 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
     }
 
     [Fact]
+    public async Task An_unanswered_offer_that_the_node_names_when_it_comes_back_is_left_running()
+    {
+        var creator = await world.CreatorAsync();
+        var node = await world.NodeAsync("cut-off", slots: 1);
+        var bystander = await world.NodeAsync("bystander", slots: 1);
+        world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.NotAcknowledged, 5000, null));
+        world.Neighbours.OnRevocation = revocation => new LeaseRevocationResponse(revocation.NodeId == bystander.NodeId);
+        var spec = SchedulerWorld.Spec([node], units: 1);
+        await world.AcceptedAsync(creator, spec);
+        var offer = (await world.OffersAsync(spec.JobId, 1))[0];
+
+        await world.NodeAsync("cut-off", slots: 1, id: node.NodeId, owner: node.Owner, keyId: node.KeyId, running: [offer.AttemptId]);
+        var named = world.Neighbours.Revocations.Count(r => r.AttemptId == offer.AttemptId);
+        var other = SchedulerWorld.Spec([bystander], units: 1);
+        await world.AcceptedAsync(creator, other);
+        await SchedulerWorld.UntilAsync("a later offer to be taken back", () => Task.FromResult(world.Neighbours.Revocations.Any(r => r.NodeId == bystander.NodeId)), seen => seen);
+
+        Assert.InRange(world.Neighbours.Revocations.Count(r => r.AttemptId == offer.AttemptId), named, named + 1);
+        Assert.Equal("offered", await world.StatusAsync(offer.AttemptId));
+        Assert.Equal(ResultOutcome.Accepted, (await world.ReportAsync(offer)).Outcome);
+    }
+
+    [Fact]
     public async Task A_late_result_of_an_unanswered_offer_is_taken()
     {
         var creator = await world.CreatorAsync();

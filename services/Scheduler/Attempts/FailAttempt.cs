@@ -20,6 +20,7 @@ internal sealed class FailAttempt(Fleet fleet, IOptions<SchedulerOptions> option
     {
         var needs = await ClaimUnits.ReadNeedsAsync(batch.Connection!, job.JobId, attempt.UnitIndex, options.Value, now, cancellationToken);
         var failedOn = needs!.FailedOn.Append(attempt.NodeId).ToHashSet();
+        await fleet.EnsureLoadedAsync(cancellationToken);
         var another = fleet.Snapshot().Any(node => PlacementRules.CouldRun(needs with { FailedOn = failedOn }, node, options.Value.Development));
         AttemptTransitions.Fail(batch, job, attempt, failure, now);
         if (FailureRules.Decide(failedOn.Count, another, options.Value.FailuresPerUnit) == AfterFailure.RetryElsewhere)

@@ -14,6 +14,8 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
     private readonly Lock gate = new();
     private readonly Dictionary<NodeId, Entry> nodes = [];
     private long capacityVersion;
+    private long changes;
+    private volatile bool loaded;
 
     /// <summary>Rises whenever room may have come.</summary>
     public long CapacityVersion => Interlocked.Read(ref capacityVersion);
@@ -64,6 +66,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 if (leasedSlot is { } slot)
                 {
                     entry.Busy.Add(slot);
+                    entry.ChangedAt = ++changes;
                 }
             }
         }
@@ -76,6 +79,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             if (nodes.TryGetValue(nodeId, out var entry))
             {
                 entry.Busy.Remove(slot);
+                entry.ChangedAt = ++changes;
                 Interlocked.Increment(ref capacityVersion);
             }
         }
@@ -95,6 +99,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             entry.Online = true;
             entry.SeenAt = time.GetUtcNow();
             entry.Busy = [.. busySlots];
+            entry.ChangedAt = ++changes;
             Interlocked.Increment(ref capacityVersion);
         }
     }
@@ -106,6 +111,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             if (nodes.TryGetValue(nodeId, out var entry) && entry.Epoch == epoch)
             {
                 entry.Online = false;
+                entry.ChangedAt = ++changes;
             }
         }
     }
@@ -160,9 +166,18 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         }
     }
 
+    /// <summary>Reads the tables unless that was done since the start: an empty picture would say that no node exists.</summary>
+    public Task EnsureLoadedAsync(CancellationToken cancellationToken) => loaded ? Task.CompletedTask : RefreshAsync(cancellationToken);
+
     /// <summary>Reads nodes, reserved slots and recent earnings anew.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken)
     {
+        long before;
+        lock (gate)
+        {
+            before = changes;
+        }
+
         await using var batch = dataSource.CreateBatch();
         batch.Add(
             """
@@ -206,26 +221,28 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             foreach (var entry in read)
             {
                 entry.EarningsShare = total > 0 && earned.TryGetValue(entry.NodeId, out var share) ? share / total : 0;
-                if (nodes.TryGetValue(entry.NodeId, out var before))
+                if (nodes.TryGetValue(entry.NodeId, out var known))
                 {
-                    entry.Reserved = before.Reserved;
-                    entry.DoubtedEpoch = before.DoubtedEpoch;
-                    if (before.Epoch > entry.Epoch)
+                    entry.Reserved = known.Reserved;
+                    entry.DoubtedEpoch = known.DoubtedEpoch;
+                    if (known.Epoch > entry.Epoch || (known.Epoch == entry.Epoch && known.ChangedAt > before))
                     {
-                        // A session opened while the rows were read; the next refresh will agree.
-                        before.EarningsShare = entry.EarningsShare;
+                        // A session opened, or a slot was taken or freed, while the rows were read; the next refresh will agree.
+                        known.EarningsShare = entry.EarningsShare;
                         continue;
                     }
 
-                    if (before.Epoch == entry.Epoch && before.SeenAt > entry.SeenAt)
+                    if (known.Epoch == entry.Epoch && known.SeenAt > entry.SeenAt)
                     {
-                        entry.SeenAt = before.SeenAt;
-                        entry.LatencyMs = before.LatencyMs ?? entry.LatencyMs;
+                        entry.SeenAt = known.SeenAt;
+                        entry.LatencyMs = known.LatencyMs ?? entry.LatencyMs;
                     }
                 }
 
                 nodes[entry.NodeId] = entry;
             }
+
+            loaded = true;
         }
     }
 
@@ -257,6 +274,9 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         public HashSet<int> Busy { get; set; } = [];
 
         public int Reserved { get; set; }
+
+        /// <summary>When its slots or session changed here, counted over all nodes.</summary>
+        public long ChangedAt { get; set; }
 
         public int Free => Capabilities.Slots - Busy.Count - Reserved;
 

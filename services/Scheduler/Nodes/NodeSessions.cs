@@ -38,9 +38,11 @@ internal sealed partial class NodeSessions(
         // The agent stops everything that it is not told to keep, so these slots are free from its first frame on.
         batch.Add(
             "UPDATE attempts SET status = 'revoked', ended_at = $2 WHERE node_id = $1 AND status IN ('revoking', 'lost')", request.NodeId.Value, now);
+        // Naming an attempt acknowledges it too: an offer whose acknowledgement was lost with the old stream must not be taken back for that.
         batch.Add(
             """
-            UPDATE attempts SET missing_since = CASE WHEN attempt_id = ANY($2) THEN NULL ELSE coalesce(missing_since, $3) END
+            UPDATE attempts SET missing_since = CASE WHEN attempt_id = ANY($2) THEN NULL ELSE coalesce(missing_since, $3) END,
+                acknowledged_at = CASE WHEN attempt_id = ANY($2) THEN coalesce(acknowledged_at, $3) ELSE acknowledged_at END
             WHERE node_id = $1 AND status IN ('offered', 'running') AND $2 IS NOT NULL
             """,
             request.NodeId.Value,

@@ -50,11 +50,12 @@ internal static class PlacementRules
 
         var criteria = eligible.ToDictionary(node => node.NodeId, node => Criteria(needs, node));
         var all = criteria.Values.ToList();
+        var (latency, earnings, price) = (Span(all, c => c.Latency), Span(all, c => c.Earnings), Span(all, c => c.Price));
         var scores = criteria.ToDictionary(
             pair => pair.Key,
-            pair => (latencyWeight * Goodness(pair.Value.Latency, all.Min(c => c.Latency), all.Max(c => c.Latency)))
-                + (earningsWeight * Goodness(pair.Value.Earnings, all.Min(c => c.Earnings), all.Max(c => c.Earnings)))
-                + (priceWeight * Goodness(pair.Value.Price, all.Min(c => c.Price), all.Max(c => c.Price))));
+            pair => (latencyWeight * Goodness(pair.Value.Latency, latency))
+                + (earningsWeight * Goodness(pair.Value.Earnings, earnings))
+                + (priceWeight * Goodness(pair.Value.Price, price)));
         var front = eligible.Where(node => !all.Any(other => Dominates(other, criteria[node.NodeId]))).Select(node => node.NodeId).ToHashSet();
 
         // Equal scores go to the node with more free slots, then to the smaller id: a rule that a rerun repeats.
@@ -96,7 +97,11 @@ internal static class PlacementRules
     internal static (double Latency, double Earnings, double Price) Criteria(UnitNeeds needs, FleetNode node) =>
         (node.LatencyMs ?? UnknownLatencyMs, node.EarningsShare, node.OwnerTenantId == needs.TenantId ? 0 : needs.NodeRatePerMinuteMicrocredits);
 
-    private static double Goodness(double value, double best, double worst) => worst > best ? (worst - value) / (worst - best) : 1;
+    private static (double Best, double Worst) Span(
+        List<(double Latency, double Earnings, double Price)> all, Func<(double Latency, double Earnings, double Price), double> criterion) =>
+        all.Count == 0 ? (0, 0) : (all.Min(criterion), all.Max(criterion));
+
+    private static double Goodness(double value, (double Best, double Worst) span) => span.Worst > span.Best ? (span.Worst - value) / (span.Worst - span.Best) : 1;
 
     private enum RefusalKind
     {

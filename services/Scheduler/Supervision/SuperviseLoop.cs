@@ -139,7 +139,7 @@ internal sealed partial class SuperviseLoop(
             """
             SELECT a.attempt_id, a.node_id, n.epoch, n.hub_app_id, a.fencing_token
             FROM attempts a JOIN nodes n USING (node_id)
-            WHERE a.status = 'offered' AND a.leased_at <= $1 AND n.status = 'online' AND n.hub_app_id IS NOT NULL
+            WHERE a.status = 'offered' AND a.acknowledged_at IS NULL AND a.leased_at <= $1 AND n.status = 'online' AND n.hub_app_id IS NOT NULL
                 AND (a.revocation_sent_at IS NULL OR a.revocation_sent_at <= $2)
             LIMIT $3
             """,
