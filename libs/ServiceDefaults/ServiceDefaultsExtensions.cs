@@ -63,7 +63,10 @@ public static class ServiceDefaultsExtensions
         app.UseExceptionHandler();
         app.UseStatusCodePages();
         // The envelope's id is the key of the consumer's inbox; it arrives as header Cloudevent.id.
-        app.UseCloudEvents(new CloudEventsMiddlewareOptions { ForwardCloudEventPropertiesAsHeaders = true });
+        // Only where the sidecar delivers: it comes before sign-in and fails on what is no envelope, so no caller from outside may reach it.
+        app.UseWhen(
+            http => http.Request.Path.StartsWithSegments("/internal", StringComparison.OrdinalIgnoreCase),
+            topics => topics.UseCloudEvents(new CloudEventsMiddlewareOptions { ForwardCloudEventPropertiesAsHeaders = true }));
         app.UseRouting();
         app.UseAuthentication();
         app.UseAuthorization();
@@ -110,7 +113,11 @@ public static class ServiceDefaultsExtensions
         services.AddProblemDetails();
         services.AddExceptionHandler<ProblemExceptionHandler>();
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
-        services.ConfigureHttpJsonOptions(json => ApplyWireJson(json.SerializerOptions));
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            ApplyWireJson(json.SerializerOptions);
+            json.SerializerOptions.Converters.Add(new StorableText());
+        });
     }
 
     internal static void ApplyWireJson(JsonSerializerOptions options)
@@ -123,7 +130,6 @@ public static class ServiceDefaultsExtensions
         options.DefaultIgnoreCondition = wire.DefaultIgnoreCondition;
         options.RespectRequiredConstructorParameters = wire.RespectRequiredConstructorParameters;
         options.RespectNullableAnnotations = wire.RespectNullableAnnotations;
-        options.TypeInfoResolver = wire.TypeInfoResolver;
         options.TypeInfoResolver = wire.TypeInfoResolver;
         foreach (var converter in wire.Converters)
         {

@@ -16,6 +16,8 @@ public sealed class ProblemTests
     [InlineData("""{"jobId":"7","kind":"cpu","name":"a"}""", "$.jobId")]
     [InlineData($$"""{"jobId":"{{Id}}","kind":"cpu"}""", "name")]
     [InlineData($$"""{"jobId":"{{Id}}","kind":"cpu","name":null}""", "$.name")]
+    [InlineData($$"""{"jobId":"{{Id}}","kind":"cpu","name":7}""", "$.name")]
+    [InlineData($$"""{"jobId":"{{Id}}","kind":"cpu","name":"a\u0000"}""", "$.name")]
     public async Task A_body_that_cannot_be_read_is_a_400_that_names_the_place(string json, string place)
     {
         await using var host = await ServiceHost.StartAsync();
@@ -36,6 +38,17 @@ public sealed class ProblemTests
 
         var detail = (await ReadAsync(response, HttpStatusCode.BadRequest)).GetProperty("detail").GetString();
         Assert.True(detail!.Contains("cpu, gpu", StringComparison.Ordinal), detail);
+    }
+
+    [Fact]
+    public async Task A_broken_envelope_from_outside_is_the_callers_mistake()
+    {
+        await using var host = await ServiceHost.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/things") { Content = new StringContent("{", null, "application/cloudevents+json") };
+
+        var response = await host.Http.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.InRange((int)response.StatusCode, 400, 499);
     }
 
     [Fact]

@@ -16,6 +16,8 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
 {
     private const int EncapsulatedKeyBytes = 65;
     private const int WrappedKeyBytes = 48;
+    private const int MaxContextCharacters = 200;
+    private const int MaxKeyIdCharacters = 64;
 
     /// <summary>
     /// Reads a message that submits a job, or says why it cannot be one. Null: the message holds only text and asks no job.
@@ -48,8 +50,14 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
                 .WithInfo("INLINE_TOO_LARGE", JobRefusals.Domain, ("limitBytes", maxInlineBytes.ToString(System.Globalization.CultureInfo.InvariantCulture))));
         }
 
+        if (message.ContextId is { } context && (context.Length > MaxContextCharacters || context.Any(char.IsControl)))
+        {
+            throw Invalid("message.contextId", $"must have at most {MaxContextCharacters} characters and no control characters.");
+        }
+
         var specPath = $"message.parts[{specs[0]}].data";
         var spec = ReadSpec(parts[specs[0]].Data, specPath);
+        RefuseNulls(spec, specPath);
         CheckSpec(spec, specPath);
         CheckInline(parts, spec);
         return new JobMessage(spec, specPath, [.. inline.DistinctBy(blob => blob.Sha256)]);
@@ -110,6 +118,17 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
             : (where, text.Contains("RenderTrust.", StringComparison.Ordinal) || text.Contains("System.", StringComparison.Ordinal) ? "has a value of the wrong type or form." : text);
     }
 
+    /// <summary>The serializer looks after members, not after the items of a list.</summary>
+    private static void RefuseNulls(JobSpec spec, string path)
+    {
+        var assets = Enumerable.Range(0, spec.Assets.Count).Where(index => spec.Assets[index] is null).Select(index => $"assets[{index}]");
+        var grants = Enumerable.Range(0, spec.Grants.Count).Where(index => spec.Grants[index] is null).Select(index => $"grants[{index}]");
+        if (assets.Concat(grants).FirstOrDefault() is { } first)
+        {
+            throw Invalid($"{path}.{first}", "is null.");
+        }
+    }
+
     private static void CheckSpec(JobSpec spec, string path)
     {
         var violations = new List<FieldViolation>();
@@ -125,8 +144,8 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
             violations.Add(new($"{path}.jobId", "is all zeros; make a new UUIDv7 for each job."));
         }
 
-        var assetIds = References(spec).Select(r => r.Asset.AssetId).ToList();
-        if (assetIds.Distinct().Count() != assetIds.Count)
+        var assetIds = References(spec).Select(r => r.Asset.AssetId).ToHashSet();
+        if (assetIds.Count != spec.Assets.Count + 1)
         {
             violations.Add(new($"{path}.assets", "name the same assetId twice; manifest and assets have one each."));
         }
@@ -139,9 +158,9 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
                 violations.Add(new($"{path}.grants[{index}].assetId", "is neither the manifest's nor an asset's."));
             }
 
-            if (grant.EncapsulatedKey.Length != EncapsulatedKeyBytes || grant.WrappedKey.Length != WrappedKeyBytes || grant.RecipientKeyId.Length == 0)
+            if (grant.EncapsulatedKey.Length != EncapsulatedKeyBytes || grant.WrappedKey.Length != WrappedKeyBytes || !IsKeyId(grant.RecipientKeyId))
             {
-                violations.Add(new($"{path}.grants[{index}]", $"needs a recipientKeyId, an encapsulatedKey of {EncapsulatedKeyBytes} bytes and a wrappedKey of {WrappedKeyBytes} bytes."));
+                violations.Add(new($"{path}.grants[{index}]", $"needs a recipientKeyId (1 to {MaxKeyIdCharacters} characters of base64url), an encapsulatedKey of {EncapsulatedKeyBytes} bytes and a wrappedKey of {WrappedKeyBytes} bytes."));
             }
         }
 
@@ -160,6 +179,8 @@ internal sealed record JobMessage(JobSpec Spec, string SpecPath, IReadOnlyList<I
             violations.AddRange(results.Select(result => new FieldViolation($"{where}.{JsonNamingPolicy.CamelCase.ConvertName(result.MemberNames.FirstOrDefault() ?? "")}", result.ErrorMessage ?? "is not valid.")));
         }
     }
+
+    internal static bool IsKeyId(string text) => text.Length is > 0 and <= MaxKeyIdCharacters && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
     private static void CheckInline(IReadOnlyList<Part> parts, JobSpec spec)
     {

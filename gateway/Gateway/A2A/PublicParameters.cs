@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using NJsonSchema;
 using NJsonSchema.Validation;
 using RenderTrust.A2A;
@@ -24,6 +25,11 @@ internal sealed class PublicParameters
         }
 
         var given = parameters is { ValueKind: JsonValueKind.Object } value ? value : JsonSerializer.SerializeToElement(new object());
+        if (!IsStorable(given))
+        {
+            return [new(path, "holds a text with U+0000 or half a surrogate pair, or a number beyond all reason, which cannot be stored.")];
+        }
+
         if (module.PublicParametersSchema is not { } schemaJson)
         {
             return [.. given.EnumerateObject().Select(member => Sealed(path, member.Name, module))];
@@ -36,8 +42,43 @@ internal sealed class PublicParameters
         }
 
         var unlisted = given.EnumerateObject().Where(member => !schema.ActualProperties.ContainsKey(member.Name)).Select(member => Sealed(path, member.Name, module)).ToList();
-        return unlisted.Count > 0 ? unlisted : [.. schema.Validate(given.GetRawText()).SelectMany(Leaves).Select(error => Violation(path, error))];
+        if (unlisted.Count > 0)
+        {
+            return unlisted;
+        }
+
+        try
+        {
+            return [.. schema.Validate(given.GetRawText()).SelectMany(Leaves).Select(error => Violation(path, error))];
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            // The pattern is the developer's, the value the creator's: together they must not hold a thread.
+            return [new(path, $"takes too long to check against a pattern of {module.Reference}. Send a shorter value; the module's developer should publish a simpler pattern.")];
+        }
     }
+
+    private static bool IsStorable(JsonElement value)
+    {
+        try
+        {
+            return HasOnlyStorable(value);
+        }
+        catch (InvalidOperationException)
+        {
+            // The reader's way to say that a text is no Unicode.
+            return false;
+        }
+    }
+
+    private static bool HasOnlyStorable(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => !value.GetString()!.Contains('\0', StringComparison.Ordinal),
+        JsonValueKind.Number => value.TryGetDouble(out var number) && double.IsFinite(number),
+        JsonValueKind.Array => value.EnumerateArray().All(HasOnlyStorable),
+        JsonValueKind.Object => value.EnumerateObject().All(member => !member.Name.Contains('\0', StringComparison.Ordinal) && HasOnlyStorable(member.Value)),
+        _ => true,
+    };
 
     private static FieldViolation Sealed(string path, string name, ModuleVersion module) =>
         new($"{path}.{name}", $"is not a public parameter of {module.Reference}. Put it into the sealed manifest.");

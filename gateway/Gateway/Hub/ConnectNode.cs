@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Options;
 using RenderTrust.Contracts;
 using RenderTrust.EdgeProtocol;
+using RenderTrust.Gateway.A2A;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway.Hub;
@@ -261,7 +262,7 @@ internal sealed partial class ConnectNode(
             var grants = new List<AssetGrant>(output.Grants.Count);
             foreach (var grant in output.Grants)
             {
-                if (!Guid.TryParseExact(grant.AssetId, "D", out var granted) || granted != assetId || grant.RecipientKeyId.Length is 0 or > 64)
+                if (!Guid.TryParseExact(grant.AssetId, "D", out var granted) || granted != assetId || !JobMessage.IsKeyId(grant.RecipientKeyId))
                 {
                     return false;
                 }
@@ -277,7 +278,8 @@ internal sealed partial class ConnectNode(
 
     private static bool IsSha256(string text) => text.Length == 64 && text.All(letter => letter is >= '0' and <= '9' or >= 'a' and <= 'f');
 
-    private static string Shorten(string text) => text.Length > LongestText ? text[..LongestText] : text;
+    /// <summary>What a node says in words, fit to be stored and shown: bounded, and without U+0000, which Postgres refuses each time it is sent again.</summary>
+    internal static string Shorten(string text) => (text.Length > LongestText ? text[..LongestText] : text).Replace('\0', '?');
 
     private static async Task WriteAsync(NodeSession session, IServerStreamWriter<HubFrame> frames, CancellationToken cancellationToken)
     {

@@ -42,7 +42,7 @@ internal static class OfferLease
         {
             null => new LeaseOfferResponse(LeaseOfferOutcome.NotAcknowledged, roundTripMs, "The node did not answer; whether it started is unknown."),
             { Accepted: true } => new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, roundTripMs, null),
-            _ => new LeaseOfferResponse(LeaseOfferOutcome.Refused, roundTripMs, ack.Reason),
+            _ => new LeaseOfferResponse(LeaseOfferOutcome.Refused, roundTripMs, ConnectNode.Shorten(ack.Reason)),
         };
     }
 

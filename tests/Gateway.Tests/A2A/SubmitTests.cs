@@ -123,10 +123,13 @@ public sealed class SubmitTests : IAsyncLifetime
     [InlineData("capMicrocredits", "-1", "message.parts[0].data.capMicrocredits")]
     [InlineData("grants", "[]", "message.parts[0].data.grants")]
     [InlineData("manifest", "{\"assetId\":\"00000000-0000-0000-0000-000000000000\",\"blobSha256\":\"x\",\"sizeBytes\":1}", "message.parts[0].data.manifest.blobSha256")]
+    [InlineData("grants", "[null]", "message.parts[0].data.grants[0]")]
+    [InlineData("assets", "[null]", "message.parts[0].data.assets[0]")]
     [InlineData("manifest", null, "message.parts[0].data")]
     [InlineData("publicParameters", "{\"prompt\":\"a cat\"}", "message.parts[0].data.publicParameters.prompt")]
     [InlineData("publicParameters", "{\"quality\":12}", "message.parts[0].data.publicParameters.quality")]
     [InlineData("publicParameters", "[]", "message.parts[0].data.publicParameters")]
+    [InlineData("publicParameters", "{\"quality\":\"\\u0000\"}", "message.parts[0].data.publicParameters")]
     public async Task A_wrong_member_of_the_spec_is_named_by_its_path(string member, string? json, string path)
     {
         var (request, _) = TestData.Submission();
