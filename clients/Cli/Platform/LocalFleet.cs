@@ -30,7 +30,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
         var name = $"node-{index}";
         using (var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken))
         {
-            if (!File.Exists(Path.Combine(state, "node.json")))
+            if (!File.Exists(Path.Combine(state, "identity", "node.json")))
             {
                 var token = await studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken);
                 var file = Path.Combine(platform.Paths.Configuration, $"{name}.token");
