@@ -116,6 +116,18 @@ internal sealed partial class AttemptTable(
             return new OfferDecision(false, "The node is shutting down.");
         }
 
+        // The ids become names of folders and containers here, whoever made them up.
+        if (!Guid.TryParseExact(offer.AttemptId, "D", out _) || !Guid.TryParseExact(offer.JobId, "D", out _))
+        {
+            return new OfferDecision(false, "The lease's ids are not UUIDs.");
+        }
+
+        // An engine reads zero as no limit at all.
+        if (offer.Runtime is not { MemoryMebibytes: > 0, MaxProcesses: > 0, OutputMebibytes: > 0, CpuCount: > 0 })
+        {
+            return new OfferDecision(false, "The lease leaves memory, processes, output or CPU without a limit, and this node runs no module like that.");
+        }
+
         if (_attempts.TryGetValue(offer.AttemptId, out var same))
         {
             return same.Offer.FencingToken == offer.FencingToken
