@@ -375,6 +375,39 @@ public sealed class PubSubComponentTests(RedisServer redis) : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Delivery_goes_on_after_the_broker_has_lost_everything()
+    {
+        Assert.NotEmpty(redis.Host);
+        await using var own = new RedisServer();
+        await own.InitializeAsync();
+        rig.Component("broadcast", "pubsub.redis", metadata: SidecarRig.Setting("redisHost", own.Host));
+        var heard = new ConcurrentQueue<string>();
+        var app = rig.AddApp("app");
+        await using var web = await ListenAsync(app, "t", heard);
+        await rig.StartAsync();
+        var publish = $"{app.Http}/v1.0/publish/broadcast/t";
+        using (var before = await rig.Client.PostAsJsonAsync(publish, 1, TestContext.Current.CancellationToken))
+        {
+            Assert.Equal(HttpStatusCode.NoContent, before.StatusCode);
+        }
+
+        await Wait.UntilAsync("it arrives", () => heard.Count == 1);
+        await own.StopAsync();
+        using (var during = await rig.Client.PostAsJsonAsync(publish, 2, TestContext.Current.CancellationToken))
+        {
+            await StateContract.AssertErrorAsync(during, 500, "ERR_PUBSUB_PUBLISH_MESSAGE");
+        }
+
+        await own.StartAsync();
+        await Wait.UntilAsync("publishing works again", async () =>
+        {
+            using var after = await rig.Client.PostAsJsonAsync(publish, 3, TestContext.Current.CancellationToken);
+            return after.StatusCode == HttpStatusCode.NoContent;
+        });
+        await Wait.UntilAsync("it arrives again", () => heard.Count >= 2);
+    }
+
+    [Fact]
     public async Task A_topic_outside_an_apps_scope_is_forbidden()
     {
         rig.Component("pubsub", "pubsub.in-memory", metadata: $"{SidecarRig.Setting("publishingScopes", "one=allowed;two=")}, {SidecarRig.Setting("protectedTopics", "guarded")}");

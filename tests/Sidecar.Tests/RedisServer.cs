@@ -9,6 +9,7 @@ public sealed class RedisServer : IAsyncLifetime
 {
     private Process? process;
     private string? directory;
+    private string? binary;
 
     public int Port { get; private set; }
 
@@ -29,9 +30,23 @@ public sealed class RedisServer : IAsyncLifetime
             return;
         }
 
+        this.binary = binary;
         Port = PostgresServer.FreePort();
         directory = Directory.CreateTempSubdirectory("rt-redis-").FullName;
-        process = Process.Start(new ProcessStartInfo(binary, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--dir", directory, "--logfile", "redis.log"]))!;
+        await StartAsync();
+    }
+
+    /// <summary>Keeps nothing: streams and groups are gone afterwards.</summary>
+    public async Task StopAsync()
+    {
+        process!.Kill();
+        await process.WaitForExitAsync();
+        process.Dispose();
+    }
+
+    public async Task StartAsync()
+    {
+        process = Process.Start(new ProcessStartInfo(binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--dir", directory!, "--logfile", "redis.log"]))!;
         await Wait.UntilAsync("Redis listens", async () =>
         {
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -44,9 +59,7 @@ public sealed class RedisServer : IAsyncLifetime
     {
         if (process is not null)
         {
-            process.Kill();
-            await process.WaitForExitAsync();
-            process.Dispose();
+            await StopAsync();
         }
 
         if (directory is not null)

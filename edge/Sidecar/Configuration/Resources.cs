@@ -36,12 +36,13 @@ internal sealed record SubscriptionDefinition
 }
 
 /// <summary>What the resource directories of one app hold.</summary>
-internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, IReadOnlyList<SubscriptionDefinition> Subscriptions)
+internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, IReadOnlyList<SubscriptionDefinition> Subscriptions, IReadOnlyList<string> Ignored)
 {
     public static Resources Read(IEnumerable<string> directories)
     {
         var components = new List<ComponentDefinition>();
         var subscriptions = new List<SubscriptionDefinition>();
+        var ignored = new List<string>();
         foreach (var directory in directories)
         {
             if (!Directory.Exists(directory))
@@ -54,14 +55,14 @@ internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, 
                 .Order(StringComparer.Ordinal);
             foreach (var document in files.SelectMany(YamlFile.Read))
             {
-                ReadDocument(document, components, subscriptions);
+                ReadDocument(document, components, subscriptions, ignored);
             }
         }
 
-        return new Resources(components, subscriptions);
+        return new Resources(components, subscriptions, ignored);
     }
 
-    private static void ReadDocument(YamlMap document, List<ComponentDefinition> components, List<SubscriptionDefinition> subscriptions)
+    private static void ReadDocument(YamlMap document, List<ComponentDefinition> components, List<SubscriptionDefinition> subscriptions, List<string> ignored)
     {
         switch (document.RequireText("kind", "write kind: Component or kind: Subscription"))
         {
@@ -77,11 +78,11 @@ internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, 
             case "Subscription":
                 subscriptions.Add(ReadSubscription(document));
                 break;
-            // Understood by daprd and without effect here: nothing that we serve reads them.
             case "Resiliency" or "Configuration" or "HTTPEndpoint" or "WorkflowAccessPolicy" or "MCPServer":
+                ignored.Add($"{document.File}:{document.Line}: {document.Text("kind")}");
                 break;
             case var other:
-                throw document.Error("kind", "is not a Dapr resource", other, "write Component, Subscription, Resiliency or Configuration");
+                throw document.Error("kind", "is not a Dapr resource", other, "write Component or Subscription");
         }
     }
 

@@ -1,10 +1,7 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Text.Json;
 using RenderTrust.Sidecar.Actors;
 using RenderTrust.Sidecar.Bindings;
-using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.PubSub;
 
 namespace RenderTrust.Sidecar.Hosting;
@@ -45,8 +42,9 @@ internal sealed partial class AppSupervisor(
             {
                 break;
             }
-            catch (Exception e) when (e is Win32Exception or IOException or HttpRequestException or ConfigurationException or JsonException or StackExchange.Redis.RedisException)
+            catch (Exception e)
             {
+                // The top of a loop: whatever went wrong with this start, the next one may do better.
                 LogStartFailed(logger, e, app.Id);
                 app.Update(state => state with { Message = e.Message });
             }

@@ -84,12 +84,17 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         RefuseTakenPorts(definitions);
 
         // Step 2: connect to databases and brokers.
-        var builder = NewBuilder(options);
+        var builder = NewBuilder(options, definitions.Max(app => app.MaxBodyBytes));
         var tokens = new SidecarTokens(options.DaprApiToken, options.AppApiToken ?? Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(24)));
         var client = new AppClient(tokens);
         var lifetime = new SidecarLifetime();
         var loggers = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
         var logger = loggers.CreateLogger<SidecarHost>();
+        foreach (var ignored in resources.Values.SelectMany(found => found.Ignored).Distinct())
+        {
+            LogIgnored(logger, ignored);
+        }
+
         var factory = new ComponentFactory(time, loggers);
         var logDirectory = Path.GetFullPath(options.LogDirectory ?? Path.Combine(Path.GetDirectoryName(run.Path)!, ".dapr", "logs"));
         Directory.CreateDirectory(logDirectory);
@@ -172,7 +177,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await StopAsync();
 
-    private static WebApplicationBuilder NewBuilder(SidecarOptions options)
+    private static WebApplicationBuilder NewBuilder(SidecarOptions options, long maxBodyBytes)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [], ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.Sources.Clear();
@@ -182,7 +187,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.Services.AddGrpc(grpc =>
         {
-            grpc.MaxReceiveMessageSize = 4 * 1024 * 1024;
+            grpc.MaxReceiveMessageSize = (int)Math.Min(int.MaxValue, maxBodyBytes);
             grpc.IgnoreUnknownServices = false;
         });
         return builder;
@@ -281,6 +286,9 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Information, "Serving {RunFile} with {Apps} apps")]
     private static partial void LogStarted(ILogger logger, string runFile, int apps);
+
+    [LoggerMessage(LogLevel.Warning, "{Resource} is read by daprd only: the embedded sidecar does not apply it")]
+    private static partial void LogIgnored(ILogger logger, string resource);
 
     [LoggerMessage(LogLevel.Information, "Stopping: subscriptions end, calls under way finish, then the apps stop")]
     private static partial void LogStopping(ILogger logger);
