@@ -283,6 +283,8 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         await world.AcceptedAsync(creator, other);
         await SchedulerWorld.UntilAsync("a later offer to be taken back", () => Task.FromResult(world.Neighbours.Revocations.Any(r => r.NodeId == bystander.NodeId)), seen => seen);
 
+        world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
+        world.Neighbours.OnRevocation = _ => new LeaseRevocationResponse(true);
         Assert.InRange(world.Neighbours.Revocations.Count(r => r.AttemptId == offer.AttemptId), named, named + 1);
         Assert.Equal("offered", await world.StatusAsync(offer.AttemptId));
         Assert.Equal(ResultOutcome.Accepted, (await world.ReportAsync(offer)).Outcome);

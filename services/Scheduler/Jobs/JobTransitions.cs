@@ -26,8 +26,13 @@ internal static class JobTransitions
     /// </summary>
     public static void End(NpgsqlBatch batch, Job job, JobStatus status, string reason, DateTimeOffset now)
     {
+        // In one order, as a session that opens takes them: the two may meet on several attempts of one node.
         batch.Add(
-            "UPDATE attempts SET status = 'revoking', reason = $2 WHERE job_id = $1 AND status IN ('offered', 'running')",
+            """
+            WITH current AS (
+                SELECT attempt_id FROM attempts WHERE job_id = $1 AND status IN ('offered', 'running') ORDER BY attempt_id FOR NO KEY UPDATE)
+            UPDATE attempts a SET status = 'revoking', reason = $2 FROM current c WHERE a.attempt_id = c.attempt_id
+            """,
             job.JobId.Value, reason);
         batch.Add("DELETE FROM pending_units WHERE job_id = $1", job.JobId.Value);
         batch.Add("UPDATE units SET status = 'canceled', reason = $2 WHERE job_id = $1 AND status IN ('pending', 'leased')", job.JobId.Value, reason);

@@ -41,9 +41,11 @@ internal sealed partial class NodeSessions(
         // Naming an attempt acknowledges it too: an offer whose acknowledgement was lost with the old stream must not be taken back for that.
         batch.Add(
             """
-            UPDATE attempts SET missing_since = CASE WHEN attempt_id = ANY($2) THEN NULL ELSE coalesce(missing_since, $3) END,
-                acknowledged_at = CASE WHEN attempt_id = ANY($2) THEN coalesce(acknowledged_at, $3) ELSE acknowledged_at END
-            WHERE node_id = $1 AND status IN ('offered', 'running') AND $2 IS NOT NULL
+            WITH current AS (
+                SELECT attempt_id FROM attempts WHERE node_id = $1 AND status IN ('offered', 'running') AND $2 IS NOT NULL ORDER BY attempt_id FOR NO KEY UPDATE)
+            UPDATE attempts a SET missing_since = CASE WHEN a.attempt_id = ANY($2) THEN NULL ELSE coalesce(missing_since, $3) END,
+                acknowledged_at = CASE WHEN a.attempt_id = ANY($2) THEN coalesce(acknowledged_at, $3) ELSE acknowledged_at END
+            FROM current c WHERE a.attempt_id = c.attempt_id
             """,
             request.NodeId.Value,
             new TypedValue(request.RunningAttempts?.Select(id => id.Value).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Uuid), now);
