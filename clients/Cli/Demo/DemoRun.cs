@@ -91,6 +91,11 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         {
             await LocalPlatform.StopAsync(paths, left.Processes, new PostgresCluster(paths, left.Ports["postgres"], null), cancellationToken);
         }
+        else if (Directory.Exists(paths.Root))
+        {
+            // Killed before it had written down what it started: the cluster is known by its folder, which is about to go.
+            await new PostgresCluster(paths, 0, null).StopAsync(cancellationToken);
+        }
 
         if (Directory.Exists(paths.Root))
         {

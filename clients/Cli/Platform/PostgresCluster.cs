@@ -160,7 +160,9 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
             }
         }
 
-        await using var database = NpgsqlDataSource.Create(AdminOnDatabase);
+        // The statements hold passwords, and a slow or failing one would be written to the server's log.
+        await using var database = NpgsqlDataSource.Create(
+            new NpgsqlConnectionStringBuilder(AdminOnDatabase) { Options = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic" }.ConnectionString);
         foreach (var service in Services)
         {
             // Roles own their schema and nothing else; the ledger grants the scheduler its functions by itself.
