@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RenderTrust.Cli.Output;
 using RenderTrust.Cli.Platform;
+using RenderTrust.Contracts;
 using Spectre.Console;
 
 namespace RenderTrust.Cli;
@@ -8,7 +9,7 @@ namespace RenderTrust.Cli;
 /// <summary>What every command shares: where the clone is, and how to speak to a person or to a program.</summary>
 internal sealed class CliContext(string repositoryRoot)
 {
-    private static readonly JsonSerializerOptions Pretty = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Pretty = new(WireJson.Options) { WriteIndented = true };
 
     public string RepositoryRoot { get; } = repositoryRoot;
 

@@ -138,7 +138,8 @@ internal sealed class JobOpener(BlobClient blobs, RecipientKeyPair key, ScratchS
     {
         SealingError.NotARecipient => new(FailureClass.NotARecipient, $"The grant of asset {assetId} is for another key than this node's.", exception),
         SealingError.GrantRefused => new(FailureClass.NotARecipient, $"The grant of asset {assetId} does not open: it was made for another job, manifest or key, or was changed on the way.", exception),
-        SealingError.LimitExceeded => new(FailureClass.ScratchTooSmall, $"Asset {assetId} opens to more than its announced size.", exception),
+        // Ciphertext is never smaller than its content: what claims to hold more than its own size was cut, or lies.
+        SealingError.LimitExceeded => new(FailureClass.AssetCorrupt, $"Asset {assetId} says that it opens to more than its own size: it was cut after it was sealed, or sealed with a fault. Seal and upload it again.", exception),
         _ => new(FailureClass.AssetCorrupt, $"Asset {assetId} does not open ({exception.Error}): it was changed, cut or reordered after it was sealed, or sealed with a fault. Seal and upload it again.", exception),
     };
 

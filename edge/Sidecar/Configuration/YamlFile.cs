@@ -35,6 +35,12 @@ internal static class YamlFile
             throw new ConfigurationException(path, e.Start.Line, "yaml", e.InnerException?.Message ?? e.Message, null,
                 $"fix the YAML syntax near column {e.Start.Column}");
         }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException)
+        {
+            // The parser gives up on some input, such as a bracket that is never closed, without an error of its own.
+            throw new ConfigurationException(path, parser.Current?.End.Line ?? 1, "yaml", "is not valid YAML from here on", null,
+                "close every bracket and quote, and look for a missing colon");
+        }
 
         var maps = new List<YamlMap>();
         foreach (var document in stream.Documents)

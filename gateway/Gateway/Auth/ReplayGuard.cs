@@ -19,22 +19,18 @@ internal sealed class ReplayGuard(SidecarHttp sidecar, IConfiguration configurat
     public async Task<bool> IsFirstUseAsync(string keyThumbprint, string proofId, CancellationToken cancellationToken)
     {
         var store = options.Value.ReplayStore;
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"v1.0/state/{store}") { Content = FirstWrite(keyThumbprint, proofId) };
-        if (configuration["DAPR_API_TOKEN"] is { Length: > 0 } token)
-        {
-            request.Headers.Add("dapr-api-token", token);
-        }
-
+        var key = "dpop-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(keyThumbprint + "." + proofId)));
         try
         {
-            using var response = await _http.SendAsync(request, cancellationToken);
+            using var response = await SendAsync(HttpMethod.Post, $"v1.0/state/{store}", FirstWrite(key), cancellationToken);
             if (response.IsSuccessStatusCode)
             {
                 return true;
             }
 
-            // First-write without an etag fails on a key that exists: that is the whole check.
-            return response.StatusCode is HttpStatusCode.Conflict
+            // First-write without an etag fails on a key that exists: that is the whole check. Only some stores say so with a 409; to others a
+            // write that changes nothing is a 500, so the key itself is asked for.
+            return response.StatusCode is HttpStatusCode.Conflict || await ExistsAsync(store, key, cancellationToken)
                 ? false
                 : throw new AppUnavailableException($"State store '{store}' answered {(int)response.StatusCode} to a first write: {await response.Content.ReadAsStringAsync(cancellationToken)}");
         }
@@ -46,9 +42,25 @@ internal sealed class ReplayGuard(SidecarHttp sidecar, IConfiguration configurat
 
     public void Dispose() => _http.Dispose();
 
-    private static ByteArrayContent FirstWrite(string keyThumbprint, string proofId)
+    private async Task<bool> ExistsAsync(string store, string key, CancellationToken cancellationToken)
     {
-        var key = "dpop-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(keyThumbprint + "." + proofId)));
+        using var response = await SendAsync(HttpMethod.Get, $"v1.0/state/{store}/{key}", content: null, cancellationToken);
+        return response.StatusCode is HttpStatusCode.OK;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        if (configuration["DAPR_API_TOKEN"] is { Length: > 0 } token)
+        {
+            request.Headers.Add("dapr-api-token", token);
+        }
+
+        return await _http.SendAsync(request, cancellationToken);
+    }
+
+    private static ByteArrayContent FirstWrite(string key)
+    {
         var keepSeconds = (int)DpopProofs.RememberFor.TotalSeconds + 10;
         object[] items =
         [

@@ -1,5 +1,4 @@
 using System.Net;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using RenderTrust.Gateway.Auth;
 using RenderTrust.ServiceDefaults;
@@ -110,7 +109,8 @@ internal static class RestProxy
 
     private static async Task ExplainFailuresAsync(HttpContext http, RequestDelegate next)
     {
-        var limit = http.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
+        // The route's limit, which is set on the request only behind this: until then the listener's larger one stands there.
+        var limit = http.RequestServices.GetRequiredService<IOptions<RestProxyOptions>>().Value.MaxRequestBytes;
         if (http.Request.ContentLength > limit)
         {
             await TooLargeAsync(http, limit);
@@ -158,7 +158,7 @@ internal static class RestProxy
         }
     }
 
-    private static Task TooLargeAsync(HttpContext http, long? limitBytes) => ProblemAsync(
+    private static Task TooLargeAsync(HttpContext http, long limitBytes) => ProblemAsync(
         http, StatusCodes.Status413PayloadTooLarge, "Too large", $"The body is larger than {limitBytes} bytes. Files go to /v1/uploads and are referred to by their hash.");
 
     private static async Task ProblemAsync(HttpContext http, int status, string title, string detail)
