@@ -65,7 +65,9 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
 
         await File.WriteAllTextAsync(ControlFile(platform.Paths.Blobs), $"{Convert.ToBase64String(raw)} {Convert.ToBase64String([1, .. raw])} {Convert.ToBase64String([1, 2, .. raw])}", cancellationToken);
         await File.WriteAllBytesAsync(ControlFile(platform.Paths.Logs), Gzip(raw), cancellationToken);
-        await Shell.RunAsync(["redis-cli", "-p", $"{platform.Ports["redis"]}", "SET", "plaintext-control", control], cancellationToken);
+        await Shell.RunAsync(
+            ["redis-cli", "-p", $"{platform.Ports["redis"]}", "SET", "plaintext-control", control], cancellationToken,
+            environment: new Dictionary<string, string> { ["REDISCLI_AUTH"] = LocalSecrets.ReadOrMake(platform.Paths.Keys, "redis") });
         return
         [
             ("database dump", ["raw"]), ("database dump", ["hex", "hex/raw"]), ("database dump", ["base64+1"]), ("database dump", ["gzip/raw"]),

@@ -63,10 +63,7 @@ internal sealed class LocalPlatform
         await Postgres.StartAsync(cancellationToken);
         var redis = Shell.Find("redis-server") ?? throw Missing("redis-server");
         // Acknowledged means on disk: the broker carries facts about money.
-        Run("redis",
-        [
-            redis, "--port", $"{Ports["redis"]}", "--bind", "127.0.0.1", "--dir", Paths.Redis, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
-        ]);
+        Run("redis", [redis, await WriteRedisConfigurationAsync(cancellationToken)]);
         var registry = Shell.Find("docker-registry") ?? throw Missing("docker-registry");
         var configuration = Path.Combine(Paths.Configuration, "registry.yml");
         await File.WriteAllTextAsync(
@@ -82,11 +79,18 @@ internal sealed class LocalPlatform
     public async Task StartServicesAsync(CancellationToken cancellationToken)
     {
         SidecarKind = ChooseSidecar();
+        // Only for the sidecar host: what its components connect with, and the token without which it serves nobody.
+        // Whoever can call a sidecar is taken for its app, so loopback alone would let every local user speak for every service.
+        var host = new Dictionary<string, string>
+        {
+            ["RENDERTRUST_REDIS"] = $"127.0.0.1:{Ports["redis"]}",
+            ["RENDERTRUST_REDIS_PASSWORD"] = LocalSecrets.ReadOrMake(Paths.Keys, "redis"),
+            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
+            ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "dapr-api-token"),
+        };
         var common = new Dictionary<string, string>
         {
             ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
-            ["RENDERTRUST_REDIS"] = $"127.0.0.1:{Ports["redis"]}",
-            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
             ["DOTNET_gcServer"] = "0",
             ["DOTNET_TieredPGO"] = "1",
             ["Logging__LogLevel__Default"] = "Information",
@@ -102,7 +106,7 @@ internal sealed class LocalPlatform
                 "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
                 "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile,
             ],
-            common);
+            host);
         SaveState();
         await WaitForHealthAsync(cancellationToken);
     }
@@ -206,6 +210,28 @@ internal sealed class LocalPlatform
             // The file is being replaced at this moment; the next look reads it whole.
             return [new ServiceStatus("sidecar", 0, "starting", "")];
         }
+    }
+
+    /// <summary>In a file and not on the command line, which every local user can read. Acknowledged means on disk: the broker carries facts about money.</summary>
+    private async Task<string> WriteRedisConfigurationAsync(CancellationToken cancellationToken)
+    {
+        var file = Path.Combine(Paths.Configuration, "redis.conf");
+        await File.WriteAllTextAsync(
+            file,
+            $"""
+            port {Ports["redis"]}
+            bind 127.0.0.1
+            dir {Paths.Redis}
+            requirepass {LocalSecrets.ReadOrMake(Paths.Keys, "redis")}
+            save ""
+            appendonly yes
+            appendfsync always
+            daemonize no
+
+            """,
+            cancellationToken);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return file;
     }
 
     private static int StopOrder(string name) => name switch

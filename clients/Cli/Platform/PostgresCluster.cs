@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Npgsql;
 using RenderTrust.Cli.Output;
 
@@ -182,15 +181,5 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
         await revoke.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private string ReadOrMakePassword(string role)
-    {
-        var file = Path.Combine(paths.Keys, $"postgres-{role}");
-        if (!File.Exists(file))
-        {
-            File.WriteAllText(file, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(24)));
-            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        }
-
-        return File.ReadAllText(file);
-    }
+    private string ReadOrMakePassword(string role) => LocalSecrets.ReadOrMake(paths.Keys, $"postgres-{role}");
 }
