@@ -52,7 +52,7 @@ internal sealed class AgentOptions
     [Range(1, 600)]
     public int ResultResendSeconds { get; set; } = 20;
 
-    /// <summary>A blob transfer is tried again for this long before the unit fails.</summary>
+    /// <summary>Fetching a blob is tried again for this long before the unit fails. Uploads wait in the outbox instead.</summary>
     [Range(1, 3600)]
     public int BlobRetrySeconds { get; set; } = 60;
 

@@ -8,7 +8,8 @@ namespace RenderTrust.Agent.Outbox;
 
 /// <summary>
 /// Sends stored results over one session, oldest first: a result's blobs, then its frame. A new session starts again with
-/// everything that was not acknowledged; the hub tells repeats apart by attempt and fencing token.
+/// everything that was not acknowledged; the hub tells repeats apart by attempt and fencing token. A result whose blobs cannot be
+/// uploaded now waits for itself: those behind it go on.
 /// </summary>
 internal sealed partial class ResultDelivery(
     ResultOutbox outbox, BlobClient blobs, IOptions<AgentOptions> options, TimeProvider time, ILogger<ResultDelivery> logger)
@@ -20,17 +21,20 @@ internal sealed partial class ResultDelivery(
         outbox.Added += Wake;
         try
         {
-            var sentAt = new Dictionary<long, long>();
+            var waiting = new Dictionary<long, Waiting>();
             while (true)
             {
-                foreach (var entry in outbox.Entries.Where(entry => IsDue(entry.Sequence, sentAt)))
+                foreach (var entry in outbox.Entries.Where(entry => !waiting.TryGetValue(entry.Sequence, out var until) || IsDue(until)))
                 {
-                    await SendAsync(session, entry, cancellationToken);
-                    sentAt[entry.Sequence] = time.GetTimestamp();
+                    var failures = waiting.GetValueOrDefault(entry.Sequence)?.Failures ?? 0;
+                    waiting[entry.Sequence] = await TrySendAsync(session, entry, cancellationToken)
+                        ? new Waiting(time.GetTimestamp(), Resend, 0)
+                        : new Waiting(time.GetTimestamp(), WaitAfter(failures + 1), failures + 1);
                 }
 
-                // The bound is for results whose acknowledgement never came on a stream that lives.
-                await signal.WaitAsync(TimeSpan.FromSeconds(options.Value.ResultResendSeconds), cancellationToken);
+                // The bound is for results whose acknowledgement never came on a stream that lives, and for uploads that failed.
+                var next = outbox.Entries.Select(entry => waiting.TryGetValue(entry.Sequence, out var until) ? Left(until) : TimeSpan.Zero).Append(Resend).Min();
+                await signal.WaitAsync(next, cancellationToken);
             }
         }
         finally
@@ -50,8 +54,37 @@ internal sealed partial class ResultDelivery(
         }
     }
 
-    private bool IsDue(long sequence, Dictionary<long, long> sentAt) =>
-        !sentAt.TryGetValue(sequence, out var sent) || time.GetElapsedTime(sent) >= TimeSpan.FromSeconds(options.Value.ResultResendSeconds);
+    private TimeSpan Resend => TimeSpan.FromSeconds(options.Value.ResultResendSeconds);
+
+    /// <summary>Doubled from a second; never longer than a result waits for its acknowledgement.</summary>
+    private TimeSpan WaitAfter(int failures)
+    {
+        var wait = TimeSpan.FromSeconds(1 << Math.Min(failures - 1, 10));
+        return wait < Resend ? wait : Resend;
+    }
+
+    private bool IsDue(Waiting until) => Left(until) <= TimeSpan.Zero;
+
+    private TimeSpan Left(Waiting until)
+    {
+        var left = until.For - time.GetElapsedTime(until.Since);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+
+    /// <summary>False when the blobs could not be uploaded now, whether the hub or this machine's disk is why.</summary>
+    private async Task<bool> TrySendAsync(HubSession session, OutboxEntry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await SendAsync(session, entry, cancellationToken);
+            return true;
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
+        {
+            LogUploadFailed(entry.Result.AttemptId, exception.Message);
+            return false;
+        }
+    }
 
     private async Task SendAsync(HubSession session, OutboxEntry entry, CancellationToken cancellationToken)
     {
@@ -91,6 +124,12 @@ internal sealed partial class ResultDelivery(
 
     [LoggerMessage(LogLevel.Information, "The result of attempt {AttemptId} was delivered: {Outcome}")]
     private partial void LogAcknowledged(string attemptId, string outcome);
+
+    /// <summary>Since when and for how long an entry is left alone, and how often in a row its upload failed.</summary>
+    private sealed record Waiting(long Since, TimeSpan For, int Failures);
+
+    [LoggerMessage(LogLevel.Warning, "Outputs of attempt {AttemptId} could not be uploaded and are tried again later: {Reason}")]
+    private partial void LogUploadFailed(string attemptId, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Outputs of attempt {AttemptId} were refused: {Reason}")]
     private partial void LogUploadRefused(string attemptId, string reason);

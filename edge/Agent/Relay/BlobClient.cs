@@ -13,6 +13,9 @@ internal sealed class BlobClient(HttpClient http, IOptions<AgentOptions> options
 {
     private static readonly TimeSpan RetryWait = TimeSpan.FromMilliseconds(300);
 
+    /// <summary>Enough for a lost connection. What fails longer stays in the outbox, whose other results must not wait for it.</summary>
+    private static readonly TimeSpan UploadRetryLimit = TimeSpan.FromSeconds(2);
+
     /// <summary>Opens a blob for reading. <paramref name="read"/> may run again from the start after a lost connection.</summary>
     public Task<T> ReadAsync<T>(string sha256, string token, Func<Stream, CancellationToken, Task<T>> read, CancellationToken cancellationToken) =>
         RetryAsync(async () =>
@@ -22,7 +25,7 @@ internal sealed class BlobClient(HttpClient http, IOptions<AgentOptions> options
             await RequireSuccessAsync(response, sha256, cancellationToken);
             await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
             return await read(stream, cancellationToken);
-        }, cancellationToken);
+        }, TimeSpan.FromSeconds(options.Value.BlobRetrySeconds), cancellationToken);
 
     public Task UploadAsync(string sha256, string file, string token, CancellationToken cancellationToken) =>
         RetryAsync(async () =>
@@ -35,7 +38,7 @@ internal sealed class BlobClient(HttpClient http, IOptions<AgentOptions> options
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             await RequireSuccessAsync(response, sha256, cancellationToken);
             return true;
-        }, cancellationToken);
+        }, UploadRetryLimit, cancellationToken);
 
     private static HttpRequestMessage Request(HttpMethod method, string sha256, string token)
     {
@@ -70,7 +73,7 @@ internal sealed class BlobClient(HttpClient http, IOptions<AgentOptions> options
         throw new BlobRefusedException($"The hub answered {status} for blob {sha256}: {(body.Length <= 300 ? body : body[..300])}");
     }
 
-    private async Task<T> RetryAsync<T>(Func<Task<T>> attempt, CancellationToken cancellationToken)
+    private async Task<T> RetryAsync<T>(Func<Task<T>> attempt, TimeSpan limit, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         for (var tries = 1; ; tries++)
@@ -80,7 +83,7 @@ internal sealed class BlobClient(HttpClient http, IOptions<AgentOptions> options
                 return await attempt();
             }
             catch (Exception exception) when (exception is HttpRequestException or IOException or HttpIOException
-                && time.GetElapsedTime(started) < TimeSpan.FromSeconds(options.Value.BlobRetrySeconds))
+                && time.GetElapsedTime(started) < limit)
             {
                 // The hub may be restarting; a bounded, growing wait gives it time.
                 await Task.Delay(RetryWait * Math.Min(tries, 10), time, cancellationToken);

@@ -116,6 +116,28 @@ public sealed class StreamTests : NodeTest
     }
 
     [Fact]
+    public async Task A_result_whose_upload_fails_delays_neither_the_stream_nor_the_results_behind_it()
+    {
+        var session = await StartNodeAsync();
+        string? failing = null;
+        Hub.FailUpload = sha256 => (failing ??= sha256) == sha256;
+        using var stuck = new TestJob(Hub, NodeKey);
+        using var other = new TestJob(Hub, NodeKey);
+        var first = stuck.Offer(token: 1, slot: 0);
+        var second = other.Offer(token: 2, slot: 1);
+        await session.OfferAsync(first);
+        await Wait.ForAsync(() => failing is not null, "the first upload");
+        await session.OfferAsync(second);
+
+        Assert.Equal(second.AttemptId, (await session.NextResultAsync()).AttemptId);
+
+        Hub.FailUpload = _ => false;
+        var late = await session.NextResultAsync();
+        Assert.Equal(first.AttemptId, late.AttemptId);
+        Assert.True(late.Succeeded);
+    }
+
+    [Fact]
     public async Task An_unacknowledged_result_is_sent_again_on_the_next_stream()
     {
         var session = await StartNodeAsync();

@@ -34,6 +34,9 @@ internal sealed class TestHub(TestAuthority authority) : IAsyncDisposable
 
     public bool RefuseUploads { get; set; }
 
+    /// <summary>Uploads that this hub fails to store, told by their hash.</summary>
+    public Func<string, bool> FailUpload { get; set; } = _ => false;
+
     public async Task StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -68,6 +71,11 @@ internal sealed class TestHub(TestAuthority authority) : IAsyncDisposable
             if (http.Request.Headers.Authorization != "Lease token" || RefuseUploads)
             {
                 return Results.StatusCode(403);
+            }
+
+            if (FailUpload(sha256))
+            {
+                return Results.StatusCode(500);
             }
 
             using var body = new MemoryStream();
