@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using RenderTrust.Contracts;
 using RenderTrust.EdgeProtocol;
 using RenderTrust.Gateway.A2A;
+using RenderTrust.Gateway.Blobs;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway.Hub;
@@ -13,7 +14,7 @@ namespace RenderTrust.Gateway.Hub;
 /// that is lost anywhere on the way is sent again by the agent.
 /// </summary>
 internal sealed partial class ConnectNode(
-    HubCertificates certificates, NodeSessions sessions, NodeReports reports, Revocations revocations, AppInvoker invoker,
+    HubCertificates certificates, NodeSessions sessions, NodeReports reports, Revocations revocations, AppInvoker invoker, IBlobStore blobs,
     IOptions<HubOptions> options, TimeProvider time, ILogger<ConnectNode> logger) : EdgeProtocol.Hub.HubBase
 {
     private const int LongestText = 2_000;
@@ -27,6 +28,7 @@ internal sealed partial class ConnectNode(
         using var lifetime = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, session.Ended);
         var opened = await OpenAsync(node, hello, context.CancellationToken);
         session.Epoch = opened.Epoch;
+        session.Resume(opened.Live);
         var welcome = new Welcome { Epoch = opened.Epoch, HeartbeatIntervalMs = (int)(options.Value.HeartbeatSeconds * 1000) };
         welcome.LiveAttemptIds.AddRange(opened.LiveAttempts.Select(attempt => attempt.ToString()));
 
@@ -225,16 +227,20 @@ internal sealed partial class ConnectNode(
     {
         // Repeating what cannot be understood would never end, so it is settled as a failure of the node.
         var understood = TryOutputs(result, out var outputs);
-        var succeeded = result.Succeeded && understood;
+        var fault = !understood ? "The node reported an output whose asset id, hash, size or grant has not the right form."
+            : result.Succeeded ? await MissingAsync(session, attempt, outputs, cancellationToken)
+            : null;
+        var succeeded = result.Succeeded && fault is null;
         var report = new UnitResultReport(
-            session.Node.NodeId, session.Epoch, attempt, result.FencingToken, succeeded, Math.Max(0, result.MeteredMilliseconds), understood ? outputs : [],
-            succeeded ? null : understood ? Shorten(result.FailureClass) : "internal",
-            succeeded ? null : understood ? Shorten(result.FailureReason) : "The node reported an output whose asset id, hash, size or grant has not the right form.",
+            session.Node.NodeId, session.Epoch, attempt, result.FencingToken, succeeded, Math.Max(0, result.MeteredMilliseconds), fault is null ? outputs : [],
+            succeeded ? null : fault is null ? Shorten(result.FailureClass) : "internal",
+            succeeded ? null : fault ?? Shorten(result.FailureReason),
             receivedAt);
         try
         {
             var answer = await invoker.PostAsync<UnitResultReport, UnitResultResponse>(Apps.Scheduler, "/internal/results", report, cancellationToken);
             var outcome = answer.Outcome.ToString();
+            session.Settled(attempt);
             session.TrySend(new HubFrame
             {
                 ResultAck = new ResultAck { AttemptId = attempt.ToString(), FencingToken = result.FencingToken, Outcome = char.ToLowerInvariant(outcome[0]) + outcome[1..] },
@@ -246,6 +252,29 @@ internal sealed partial class ConnectNode(
             // Unknown is not failure: without an acknowledgement the agent keeps the result and sends it again.
             LogResultNotDelivered(logger, exception, session.Node.NodeId, attempt);
         }
+    }
+
+    /// <summary>
+    /// The creator pays for outputs that can be fetched, not for a node's word. An attempt that nobody leased to the node, or that is settled, is
+    /// refused by the scheduler anyway; what is said of it here must not be success all the same.
+    /// </summary>
+    private async Task<string?> MissingAsync(NodeSession session, AttemptId attempt, IReadOnlyList<UnitOutput> outputs, CancellationToken cancellationToken)
+    {
+        if (session.CreatorOf(attempt) is not { } creator)
+        {
+            return session.KnowsEarlierAttempts && outputs.Count > 0 ? "The attempt is not leased to this node, so its outputs cannot be looked for." : null;
+        }
+
+        foreach (var output in outputs)
+        {
+            if (!await blobs.ExistsAsync(creator, output.BlobSha256, cancellationToken))
+            {
+                LogOutputMissing(logger, session.Node.NodeId, attempt, output.BlobSha256);
+                return $"output blob not uploaded ({output.BlobSha256})";
+            }
+        }
+
+        return null;
     }
 
     private static bool TryOutputs(UnitResult result, out IReadOnlyList<UnitOutput> outputs)
@@ -324,6 +353,9 @@ internal sealed partial class ConnectNode(
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId}: the result of attempt {AttemptId} has not reached the scheduler; the agent keeps it")]
     private static partial void LogResultNotDelivered(ILogger logger, Exception exception, NodeId nodeId, AttemptId attemptId);
+
+    [LoggerMessage(LogLevel.Warning, "Node {NodeId} reported success of attempt {AttemptId} without having uploaded output {Sha256}; it counts as a failure")]
+    private static partial void LogOutputMissing(ILogger logger, NodeId nodeId, AttemptId attemptId, string sha256);
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId}: too many results wait; the one of attempt {AttemptId} is left to be sent again")]
     private static partial void LogResultLeft(ILogger logger, NodeId nodeId, AttemptId attemptId);

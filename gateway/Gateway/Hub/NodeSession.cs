@@ -15,6 +15,7 @@ internal sealed class NodeSession : IDisposable
     private readonly Channel<HubFrame> outgoing;
     private readonly ConcurrentDictionary<(AttemptId Attempt, long Token), TaskCompletionSource<LeaseAck>> offers = new();
     private readonly ConcurrentDictionary<AttemptId, TaskCompletionSource> revocations = new();
+    private readonly ConcurrentDictionary<AttemptId, TenantId> creators = new();
     private readonly CancellationTokenSource ended = new();
     private readonly Channel<ArrivedResult> results = Channel.CreateBounded<ArrivedResult>(new BoundedChannelOptions(MaxWaitingResults) { SingleReader = true, SingleWriter = true });
 
@@ -36,6 +37,9 @@ internal sealed class NodeSession : IDisposable
     /// <summary>Taken once: it may be asked for after the session was disposed of.</summary>
     public CancellationToken Ended { get; }
 
+    /// <summary>False with a scheduler that does not say whose the attempts of earlier sessions are: outputs of those go unchecked.</summary>
+    public bool KnowsEarlierAttempts { get; private set; }
+
     public ChannelReader<HubFrame> Outgoing => outgoing.Reader;
 
     /// <summary>Results on their way to the scheduler, beside the stream: while one waits, acknowledgements and heartbeats are read on.</summary>
@@ -43,6 +47,24 @@ internal sealed class NodeSession : IDisposable
 
     /// <summary>False when too many wait already; without an acknowledgement the agent sends it again.</summary>
     public bool TryTakeResult(ArrivedResult result) => results.Writer.TryWrite(result);
+
+    /// <summary>What the node held already when the stream opened.</summary>
+    public void Resume(IReadOnlyList<LiveAttempt>? live)
+    {
+        KnowsEarlierAttempts = live is not null;
+        foreach (var attempt in live ?? [])
+        {
+            creators[attempt.AttemptId] = attempt.TenantId;
+        }
+    }
+
+    /// <summary>Whose unit the attempt computes; null when it was not leased to the node, or is settled.</summary>
+    public TenantId? CreatorOf(AttemptId attempt) => creators.TryGetValue(attempt, out var tenant) ? tenant : null;
+
+    public void Leased(AttemptId attempt, TenantId creator) => creators[attempt] = creator;
+
+    /// <summary>Nothing more is expected of the attempt.</summary>
+    public void Settled(AttemptId attempt) => creators.TryRemove(attempt, out _);
 
     public void Dispose()
     {

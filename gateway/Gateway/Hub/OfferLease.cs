@@ -29,6 +29,8 @@ internal static class OfferLease
             return new LeaseOfferResponse(LeaseOfferOutcome.StaleEpoch, 0, $"The node's session is {session.Epoch}, the offer is for {offer.Epoch}.");
         }
 
+        // Before it is sent: the result may overtake the acknowledgement.
+        session.Leased(offer.AttemptId, offer.TenantId);
         var started = time.GetTimestamp();
         var (sent, ack) = await session.OfferAsync(
             offer.AttemptId, offer.FencingToken, new HubFrame { Offer = ToFrame(offer, tokens) }, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken);
@@ -36,6 +38,11 @@ internal static class OfferLease
         if (!sent)
         {
             return new LeaseOfferResponse(LeaseOfferOutcome.NoSession, 0, "The node's stream ended before the offer was sent.");
+        }
+
+        if (ack is { Accepted: false })
+        {
+            session.Settled(offer.AttemptId);
         }
 
         return ack switch

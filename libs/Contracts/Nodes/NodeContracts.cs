@@ -30,7 +30,11 @@ public sealed record OpenNodeSessionRequest(
 
 /// <param name="Epoch">Rises with every session of the node; frames of an older epoch are refused.</param>
 /// <param name="LiveAttempts">Attempts that the table still counts as live on this node; the agent drops all others.</param>
-public sealed record OpenNodeSessionResponse(long Epoch, IReadOnlyList<AttemptId> LiveAttempts);
+/// <param name="Live">The same attempts with their jobs' tenants, so that the hub can look for the outputs that a result names. Absent from an older scheduler.</param>
+public sealed record OpenNodeSessionResponse(long Epoch, IReadOnlyList<AttemptId> LiveAttempts, IReadOnlyList<LiveAttempt>? Live = null);
+
+/// <summary>An attempt and whose job it is part of.</summary>
+public sealed record LiveAttempt(AttemptId AttemptId, TenantId TenantId);
 
 /// <summary><c>POST /internal/node-sessions/closed</c>; a closed stream is not yet a lost node.</summary>
 public sealed record CloseNodeSessionRequest(NodeId NodeId, long Epoch);

@@ -49,11 +49,13 @@ internal sealed partial class NodeSessions(
             """,
             request.NodeId.Value,
             new TypedValue(request.RunningAttempts?.Select(id => id.Value).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Uuid), now);
-        batch.Add("SELECT attempt_id, slot FROM attempts WHERE node_id = $1 AND status IN ('offered', 'running')", request.NodeId.Value);
+        batch.Add(
+            "SELECT a.attempt_id, a.slot, j.tenant_id FROM attempts a JOIN jobs j USING (job_id) WHERE a.node_id = $1 AND a.status IN ('offered', 'running')",
+            request.NodeId.Value);
         AddFact(batch, request.NodeId, request.OwnerTenantId, "online", $"Session opened at {request.HubAppId}.", now);
 
         long epoch;
-        var live = new List<(AttemptId Id, int Slot)>();
+        var live = new List<(AttemptId Id, int Slot, TenantId Tenant)>();
         await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
         {
             await reader.NextResultAsync(cancellationToken);
@@ -62,7 +64,7 @@ internal sealed partial class NodeSessions(
             await reader.NextResultAsync(cancellationToken);
             while (await reader.ReadAsync(cancellationToken))
             {
-                live.Add((new(reader.GetGuid(0)), reader.GetInt32(1)));
+                live.Add((new(reader.GetGuid(0)), reader.GetInt32(1), new(reader.GetGuid(2))));
             }
         }
 
@@ -71,7 +73,7 @@ internal sealed partial class NodeSessions(
         placer.CapacityChanged();
         outbox.Wake();
         LogOpened(logger, request.NodeId, request.Name, epoch, request.HubAppId, live.Count);
-        return new OpenNodeSessionResponse(epoch, [.. live.Select(item => item.Id)]);
+        return new OpenNodeSessionResponse(epoch, [.. live.Select(item => item.Id)], [.. live.Select(item => new LiveAttempt(item.Id, item.Tenant))]);
     }
 
     /// <summary>A closed stream is not yet a lost node: its leases stay until it is silent for too long.</summary>

@@ -46,6 +46,9 @@ internal sealed class HubSidecar : IAsyncDisposable
 
     public IReadOnlyList<AttemptId> LiveAttempts { get; set; } = [];
 
+    /// <summary>Null as from a scheduler that does not say whose they are.</summary>
+    public IReadOnlyList<LiveAttempt>? Live { get; set; }
+
     public bool ProgressIsRefused { get; set; }
 
     public static async Task<HubSidecar> StartAsync()
@@ -93,7 +96,7 @@ internal sealed class HubSidecar : IAsyncDisposable
                 var mine = Interlocked.Increment(ref epoch);
                 Opened.Enqueue(await ReadAsync<OpenNodeSessionRequest>(http));
                 await BeforeOpenAnswer(mine);
-                return Answers.Json(new OpenNodeSessionResponse(mine, LiveAttempts));
+                return Answers.Json(new OpenNodeSessionResponse(mine, LiveAttempts, Live));
             case (Apps.Scheduler, "internal/node-sessions/closed"):
                 Closed.Enqueue(await ReadAsync<CloseNodeSessionRequest>(http));
                 return HttpResults.NoContent();

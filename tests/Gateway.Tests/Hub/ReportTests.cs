@@ -1,6 +1,9 @@
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
 using RenderTrust.Contracts;
 using RenderTrust.EdgeProtocol;
+using RenderTrust.Gateway.Blobs;
+using RenderTrust.Gateway.Tests.Blobs;
 using RenderTrust.TestKit;
 
 namespace RenderTrust.Gateway.Tests.Hub;
@@ -223,6 +226,51 @@ public sealed class ReportTests(TestDatabase database) : HubTest(database)
         await node.NextAsync(answer => answer.ResultAck);
         var report = Assert.Single(Sidecar.Results);
         Assert.Equal((false, "internal", 0), (report.Succeeded, report.FailureClass, report.Outputs.Count));
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task A_success_counts_only_if_the_outputs_were_uploaded_for_the_jobs_tenant(bool leasedOnThisStream, bool uploaded)
+    {
+        var creator = TenantId.New();
+        var output = SealedBytes.Random(1000);
+        var store = Host.Services.GetRequiredService<IBlobStore>();
+        await store.PutAsync(uploaded ? creator : TenantId.New(), output.Sha256, output.Open(), Token);
+        var attempt = AttemptId.New();
+        Sidecar.Live = leasedOnThisStream ? [] : [new LiveAttempt(attempt, creator)];
+        var node = await OpenAsync();
+        if (leasedOnThisStream)
+        {
+            var offer = Leases.Offer(Node, node.Epoch, creator);
+            attempt = offer.AttemptId;
+            var answering = Host.OfferAsync(offer);
+            await node.AcknowledgeAsync(await node.NextAsync(frame => frame.Offer));
+            await answering;
+        }
+
+        var result = Leases.Result(attempt);
+        result.Result.Outputs[0].BlobSha256 = output.Sha256;
+        await node.SendAsync(result);
+
+        await node.NextAsync(frame => frame.ResultAck);
+        var report = Assert.Single(Sidecar.Results);
+        Assert.Equal((uploaded, uploaded ? null : "internal", uploaded ? 1 : 0), (report.Succeeded, report.FailureClass, report.Outputs.Count));
+        Assert.Equal(!uploaded, report.FailureReason?.Contains("output blob not uploaded", StringComparison.Ordinal) ?? false);
+    }
+
+    [Fact]
+    public async Task A_success_of_an_attempt_that_the_node_does_not_hold_is_handed_on_as_none()
+    {
+        Sidecar.Live = [];
+        var node = await OpenAsync();
+
+        await node.SendAsync(Leases.Result(AttemptId.New()));
+
+        await node.NextAsync(frame => frame.ResultAck);
+        Assert.Equal((false, "internal"), Sidecar.Results.Select(report => (report.Succeeded, report.FailureClass)).Single());
     }
 
     [Fact]
