@@ -34,6 +34,33 @@ public sealed class DemoTests
         }
     }
 
+    [Fact]
+    public async Task A_demo_that_fails_says_where_why_and_what_to_do_and_leaves_nothing_running()
+    {
+        var folder = Directory.CreateTempSubdirectory("e2e-demo-").FullName;
+        try
+        {
+            var (file, scene) = (Path.Combine(folder, "demo.json"), Path.Combine(folder, "broken.pov"));
+            await File.WriteAllTextAsync(scene, "#version 3.7;\nsphere { <0, 0, 0> oops }\n", TestContext.Current.CancellationToken);
+            var run = await Programs.DotnetAsync(
+                [Repository.Cli, "demo", "--json", file, "--scene", scene, "--frames", "1", "--out", folder],
+                new Dictionary<string, string> { ["RENDERTRUST_ROOT"] = Repository.Root }, TimeSpan.FromMinutes(6), TestContext.Current.CancellationToken);
+
+            Assert.True(run.ExitCode == 1, run.ToString());
+            var result = JsonElement.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+            Assert.False(result.GetProperty("ok").GetBoolean());
+            Assert.Contains("4/6 Rendering", result.GetProperty("error").GetString(), StringComparison.Ordinal);
+            Assert.Contains("module_failed", result.GetProperty("error").GetString(), StringComparison.Ordinal);
+            Assert.Contains("log:", run.Output, StringComparison.Ordinal);
+            Assert.Contains("what to do:", run.Output, StringComparison.Ordinal);
+            Assert.Empty(Left());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static void AssertFacts(JsonElement result)
     {
         Assert.True(result.GetProperty("ok").GetBoolean());
