@@ -217,7 +217,15 @@ public sealed class BadJobTests(PlatformFixture platform) : IAsyncLifetime
     public async Task Grants_that_let_nobody_open_all_of_it_are_refused_before_credits_are_held()
     {
         var creator = await platform.NewCreatorAsync("Lonely");
-        var job = (await RawJob.SealAsync(creator, Token)).With(spec => spec["grants"]![1]!["recipientKeyId"] = "AAAAAAAAAAAAAAAAAAAAAA");
+        var job = (await RawJob.SealAsync(creator, Token)).With(spec =>
+        {
+            // For every node that is enrolled: one left whole could run the job.
+            var asset = spec["assets"]![0]!["assetId"]!.GetValue<string>();
+            foreach (var grant in spec["grants"]!.AsArray().Where(grant => grant!["assetId"]!.GetValue<string>() == asset))
+            {
+                grant!["recipientKeyId"] = "AAAAAAAAAAAAAAAAAAAAAA";
+            }
+        });
 
         (await job.SubmitAsync(creator)).AssertRefused(-32602, "NO_ELIGIBLE_RECIPIENT", "grant", "wrap every set key");
 

@@ -243,8 +243,10 @@ public sealed class InvokeTests : IAsyncLifetime
         using var fine = await rig.Client.PostAsync($"{caller.Http}/v1.0/invoke/callee/method/count", fits, TestContext.Current.CancellationToken);
         Assert.Equal($"{4 * 1024 * 1024}", await fine.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
 
-        using var large = new ByteArrayContent(new byte[(4 * 1024 * 1024) + 1]);
-        using var refused = await rig.Client.PostAsync($"{caller.Http}/v1.0/invoke/callee/method/count", large, TestContext.Current.CancellationToken);
+        // Asks before it sends: a client that is still sending when the refusal comes may lose it with the connection.
+        using var large = new HttpRequestMessage(HttpMethod.Post, $"{caller.Http}/v1.0/invoke/callee/method/count") { Content = new ByteArrayContent(new byte[(4 * 1024 * 1024) + 1]) };
+        large.Headers.ExpectContinue = true;
+        using var refused = await rig.Client.SendAsync(large, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, refused.StatusCode);
         Assert.Contains("maxBodySize", await refused.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
