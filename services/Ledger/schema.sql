@@ -575,6 +575,16 @@ $$;
 REVOKE ALL ON FUNCTION close_hold_v1(uuid, text), extend_hold_v1(uuid, timestamptz), hold_money_v1(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION close_hold_v1(uuid, text), extend_hold_v1(uuid, timestamptz), hold_money_v1(uuid) TO rendertrust_scheduler;
 
+-- What a hold still has room for, asked with every lease: reads the hold alone, so it costs the same however many units were captured.
+CREATE FUNCTION hold_room_v1(p_hold_id uuid)
+RETURNS TABLE (held bigint, captured bigint, closed boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+    SELECT h.amount, h.captured, h.closed_at IS NOT NULL FROM holds h WHERE h.hold_id = p_hold_id
+$$;
+
+REVOKE ALL ON FUNCTION hold_room_v1(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hold_room_v1(uuid) TO rendertrust_scheduler;
+
 -- Closes holds past their expiry; returns how many. A job that still runs extends its hold (extend_hold_v1), so that none of a live attempt is here.
 CREATE FUNCTION expire_holds(p_now timestamptz, p_limit int) RETURNS int
 LANGUAGE plpgsql SET search_path = ledger, pg_temp AS $$

@@ -216,16 +216,20 @@ public sealed class HoldTests(LedgerDatabase ledger) : IClassFixture<LedgerDatab
         await ledger.CaptureAsync(hold, $"{hold}/0", 0, 60_000);
 
         Assert.Equal([400_000L, 100_000L, 0L, 40_000L, 42_000L, 18_000L, false], await MoneyAsync(hold));
+        Assert.Equal([400_000L, 100_000L, false], await RowAsync("hold_room_v1", hold));
         await ledger.CloseAsync(hold);
         Assert.Equal([400_000L, 100_000L, 300_000L, 40_000L, 42_000L, 18_000L, true], await MoneyAsync(hold));
+        Assert.Equal([400_000L, 100_000L, true], await RowAsync("hold_room_v1", hold));
     }
 
-    private async Task<object[]> MoneyAsync(Guid hold)
+    private Task<object[]> MoneyAsync(Guid hold) => RowAsync("hold_money_v1", hold);
+
+    private async Task<object[]> RowAsync(string function, Guid hold)
     {
-        await using var command = LedgerDatabase.Command(ledger.Scheduler, "SELECT * FROM ledger.hold_money_v1($1)", hold);
+        await using var command = LedgerDatabase.Command(ledger.Scheduler, $"SELECT * FROM ledger.{function}($1)", hold);
         await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
         Assert.True(await reader.ReadAsync(TestContext.Current.CancellationToken));
-        var values = new object[7];
+        var values = new object[reader.FieldCount];
         reader.GetValues(values);
         return values;
     }

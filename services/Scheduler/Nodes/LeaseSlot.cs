@@ -131,7 +131,7 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
         batch.Add("SELECT attempt_count FROM units WHERE job_id = $1 AND unit_index = $2", request.JobId.Value, request.UnitIndex);
         // A key share lock lets heartbeats pass and keeps a new session out until this lease is in the table.
         batch.Add("SELECT epoch, status, hub_app_id FROM nodes WHERE node_id = $1 FOR KEY SHARE", request.NodeId.Value);
-        batch.Add("SELECT held, captured, closed FROM ledger.hold_money_v1($1)", request.JobId.Value);
+        batch.Add("SELECT held, captured, closed FROM ledger.hold_room_v1($1)", request.JobId.Value);
         batch.Add(
             "SELECT asset_id, encapsulated_key, wrapped_key FROM job_grants WHERE job_id = $1 AND recipient_key_id = $2",
             request.JobId.Value, request.RecipientKeyId);
