@@ -119,6 +119,43 @@ public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassF
     }
 
     [Fact]
+    public async Task A_node_that_does_not_confirm_holds_no_round_up()
+    {
+        var creator = await world.CreatorAsync();
+        var stuck = await world.NodeAsync("does-not-confirm", slots: 1);
+        var spec = SchedulerWorld.Spec([stuck], units: 1);
+        var taskId = (await world.AcceptedAsync(creator, spec)).TaskId!.Value;
+        var offer = (await world.OffersAsync(spec.JobId, 1))[0];
+        await world.RunningAsync(offer);
+        using var confirm = new ManualResetEventSlim();
+        world.Neighbours.OnRevocation = revocation =>
+        {
+            if (revocation.AttemptId == offer.AttemptId)
+            {
+                confirm.Wait(TimeSpan.FromSeconds(30));
+            }
+
+            return new LeaseRevocationResponse(true);
+        };
+        try
+        {
+            await world.CancelAsync(taskId, creator);
+            await SchedulerWorld.UntilAsync("the revocation", () => Task.FromResult(world.Neighbours.Revocations.Any(r => r.AttemptId == offer.AttemptId)), sent => sent);
+            var late = SchedulerWorld.Spec([stuck], units: 1, deadline: 10);
+            await world.AcceptedAsync(creator, late);
+            await world.ScalarAsync<long>("WITH late AS (UPDATE scheduler.jobs SET deadline_at = now() WHERE job_id = $1 RETURNING 1) SELECT count(*) FROM late", late.JobId.Value);
+
+            Assert.Equal(JobStatus.Failed, (await world.EndedAsync(late.JobId, creator)).Status);
+            Assert.Single(world.Neighbours.Revocations, revocation => revocation.AttemptId == offer.AttemptId);
+        }
+        finally
+        {
+            confirm.Set();
+            world.Neighbours.OnRevocation = _ => new LeaseRevocationResponse(true);
+        }
+    }
+
+    [Fact]
     public async Task A_cancellation_revokes_what_runs_frees_its_slot_and_pays_nothing_more()
     {
         var creator = await world.CreatorAsync(10_000_000);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RenderTrust.Contracts;
@@ -23,6 +24,9 @@ internal sealed partial class SuperviseLoop(
     // Bounds one round; the next one takes the rest.
     private const int MostPerRound = 200;
 
+    // Beside the rounds: a node that does not confirm holds up its own attempt only.
+    private readonly ConcurrentDictionary<AttemptId, Task> revocations = new();
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
@@ -34,7 +38,7 @@ internal sealed partial class SuperviseLoop(
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
-                return;
+                break;
             }
             catch (Exception exception)
             {
@@ -43,6 +47,8 @@ internal sealed partial class SuperviseLoop(
                 await Task.Delay(options.Value.Poll, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
+
+        await Task.WhenAll(revocations.Values);
     }
 
     internal async Task RoundAsync(CancellationToken cancellationToken)
@@ -141,10 +147,10 @@ internal sealed partial class SuperviseLoop(
             FROM attempts a JOIN nodes n USING (node_id)
             WHERE a.status = 'offered' AND a.acknowledged_at IS NULL AND a.leased_at <= $1 AND n.status = 'online' AND n.hub_app_id IS NOT NULL
                 AND (a.revocation_sent_at IS NULL OR a.revocation_sent_at <= $2)
-            LIMIT $3
+            ORDER BY a.revocation_sent_at NULLS FIRST LIMIT $3
             """,
             cancellationToken, now.AddSeconds(-options.Value.UnacknowledgedSeconds), now.AddSeconds(-options.Value.RevocationRetrySeconds), MostPerRound);
-        await Task.WhenAll(unanswered.Select(row => VerifyAsync(row, now, cancellationToken)));
+        Begin(unanswered, row => VerifyAsync(row, now, cancellationToken), cancellationToken);
     }
 
     private async Task VerifyAsync(Revocable row, DateTimeOffset now, CancellationToken cancellationToken)
@@ -174,10 +180,51 @@ internal sealed partial class SuperviseLoop(
             FROM attempts a JOIN nodes n USING (node_id)
             WHERE a.status = 'revoking' AND n.status = 'online' AND n.hub_app_id IS NOT NULL
                 AND (a.revocation_sent_at IS NULL OR a.revocation_sent_at <= $1)
-            LIMIT $2
+            ORDER BY a.revocation_sent_at NULLS FIRST LIMIT $2
             """,
             cancellationToken, now.AddSeconds(-options.Value.RevocationRetrySeconds), MostPerRound);
-        await Task.WhenAll(due.Select(row => ConfirmAsync(row, cancellationToken)));
+        Begin(due, row => ConfirmAsync(row, cancellationToken), cancellationToken);
+    }
+
+    /// <summary>Starts what is not under way yet; what does not fit stays due.</summary>
+    private void Begin(List<Revocable> rows, Func<Revocable, Task> revoke, CancellationToken cancellationToken)
+    {
+        foreach (var row in rows)
+        {
+            if (revocations.Count >= MostPerRound)
+            {
+                return;
+            }
+
+            if (!revocations.ContainsKey(row.AttemptId))
+            {
+                // Only rounds start them, one round at a time; the task takes itself out again, so it must not start before it is in.
+                var start = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                revocations[row.AttemptId] = RunAsync(start.Task, row, revoke, cancellationToken);
+                start.SetResult();
+            }
+        }
+    }
+
+    private async Task RunAsync(Task start, Revocable row, Func<Revocable, Task> revoke, CancellationToken cancellationToken)
+    {
+        await start;
+        try
+        {
+            await revoke(row);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Shutting down: due again at the next start.
+        }
+        catch (Exception exception)
+        {
+            LogRevocationFailed(logger, exception, row.AttemptId, row.NodeId);
+        }
+        finally
+        {
+            revocations.TryRemove(row.AttemptId, out _);
+        }
     }
 
     private async Task ConfirmAsync(Revocable row, CancellationToken cancellationToken)
