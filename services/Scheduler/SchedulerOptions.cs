@@ -55,6 +55,10 @@ internal sealed class SchedulerOptions
     /// <value>False leases without the actor hop; the tables decide either way. Default true.</value>
     public bool UseNodeActors { get; set; } = true;
 
+    /// <value>How long a node's actor may take to answer before its work is done here instead. Default 5.</value>
+    [Range(0.1, 60)]
+    public double NodeActorSeconds { get; set; } = 5;
+
     /// <value>Allows runners without isolation. Set from RENDERTRUST_ENVIRONMENT, never by configuration files.</value>
     public bool Development { get; set; }
 

@@ -19,35 +19,38 @@ internal sealed partial class NodeOwners(
     public Task<LeaseResponse> LeaseAsync(LeaseRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             request.NodeId, nameof(INodeActor.LeaseAsync),
-            proxy => proxy.InvokeMethodAsync<LeaseRequest, LeaseResponse>(nameof(INodeActor.LeaseAsync), request, cancellationToken),
+            (proxy, limit) => proxy.InvokeMethodAsync<LeaseRequest, LeaseResponse>(nameof(INodeActor.LeaseAsync), request, limit),
             owner => owner.LeaseAsync(request, cancellationToken), cancellationToken);
 
     public Task<OpenNodeSessionResponse> OpenSessionAsync(OpenNodeSessionRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             request.NodeId, nameof(INodeActor.OpenSessionAsync),
-            proxy => proxy.InvokeMethodAsync<OpenNodeSessionRequest, OpenNodeSessionResponse>(nameof(INodeActor.OpenSessionAsync), request, cancellationToken),
+            (proxy, limit) => proxy.InvokeMethodAsync<OpenNodeSessionRequest, OpenNodeSessionResponse>(nameof(INodeActor.OpenSessionAsync), request, limit),
             owner => owner.OpenSessionAsync(request, cancellationToken), cancellationToken);
 
     public Task CloseSessionAsync(CloseNodeSessionRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             request.NodeId, nameof(INodeActor.CloseSessionAsync),
-            proxy => Done(proxy.InvokeMethodAsync(nameof(INodeActor.CloseSessionAsync), request, cancellationToken)),
+            (proxy, limit) => Done(proxy.InvokeMethodAsync(nameof(INodeActor.CloseSessionAsync), request, limit)),
             owner => Done(owner.CloseSessionAsync(request, cancellationToken)), cancellationToken);
 
     public Task MarkLostAsync(MarkNodeLostRequest request, CancellationToken cancellationToken) =>
         CallAsync(
             request.NodeId, nameof(INodeActor.MarkLostAsync),
-            proxy => Done(proxy.InvokeMethodAsync(nameof(INodeActor.MarkLostAsync), request, cancellationToken)),
+            (proxy, limit) => Done(proxy.InvokeMethodAsync(nameof(INodeActor.MarkLostAsync), request, limit)),
             owner => Done(owner.MarkLostAsync(request, cancellationToken)), cancellationToken);
 
     private async Task<T> CallAsync<T>(
-        NodeId nodeId, string method, Func<ActorProxy, Task<T>> throughActor, Func<NodeOwner, Task<T>> here, CancellationToken cancellationToken)
+        NodeId nodeId, string method, Func<ActorProxy, CancellationToken, Task<T>> throughActor, Func<NodeOwner, Task<T>> here, CancellationToken cancellationToken)
     {
         if (options.Value.UseNodeActors)
         {
+            // A sidecar that accepts the call and never answers must not hold up a lease for as long as an HTTP client waits by default.
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(TimeSpan.FromSeconds(options.Value.NodeActorSeconds));
             try
             {
-                return await throughActor(proxies.Create(new ActorId(nodeId.ToString()), nameof(NodeActor)));
+                return await throughActor(proxies.Create(new ActorId(nodeId.ToString()), nameof(NodeActor)), limit.Token);
             }
             catch (Exception exception) when (exception is DaprApiException or HttpRequestException or ActorMethodInvocationException
                 || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
