@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using NJsonSchema;
@@ -14,6 +15,8 @@ namespace RenderTrust.Gateway.A2A;
 /// </summary>
 internal sealed class PublicParameters
 {
+    private const int MostDecimals = 16_000;
+
     // Versions are immutable, so a schema once read stays right.
     private readonly ConcurrentDictionary<string, JsonSchema> _schemas = new(StringComparer.Ordinal);
 
@@ -74,11 +77,26 @@ internal sealed class PublicParameters
     private static bool HasOnlyStorable(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => !value.GetString()!.Contains('\0', StringComparison.Ordinal),
-        JsonValueKind.Number => value.TryGetDouble(out var number) && double.IsFinite(number),
+        JsonValueKind.Number => value.TryGetDouble(out var number) && double.IsFinite(number) && HasStorableScale(value.GetRawText()),
         JsonValueKind.Array => value.EnumerateArray().All(HasOnlyStorable),
         JsonValueKind.Object => value.EnumerateObject().All(member => !member.Name.Contains('\0', StringComparison.Ordinal) && HasOnlyStorable(member.Value)),
         _ => true,
     };
+
+    /// <summary>
+    /// The database keeps at most 16,383 digits after the point. Digits as written, zeros too: 0e-20000 is refused there as well.
+    /// What is too long before the point is no finite double.
+    /// </summary>
+    private static bool HasStorableScale(string number)
+    {
+        var e = number.AsSpan().IndexOfAny('e', 'E');
+        var mantissa = e < 0 ? number : number[..e];
+        var point = mantissa.IndexOf('.', StringComparison.Ordinal);
+        var decimals = point < 0 ? 0 : mantissa.Length - point - 1;
+        var exponent = 0;
+        return (e < 0 || int.TryParse(number.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent))
+            && Math.Abs((long)exponent) <= MostDecimals && decimals - (long)exponent <= MostDecimals;
+    }
 
     private static FieldViolation Sealed(string path, string name, ModuleVersion module) =>
         new($"{path}.{name}", $"is not a public parameter of {module.Reference}. Put it into the sealed manifest.");

@@ -130,6 +130,8 @@ public sealed class SubmitTests : IAsyncLifetime
     [InlineData("publicParameters", "{\"quality\":12}", "message.parts[0].data.publicParameters.quality")]
     [InlineData("publicParameters", "[]", "message.parts[0].data.publicParameters")]
     [InlineData("publicParameters", "{\"quality\":\"\\u0000\"}", "message.parts[0].data.publicParameters")]
+    [InlineData("publicParameters", "{\"quality\":1e-20000}", "message.parts[0].data.publicParameters")]
+    [InlineData("publicParameters", "{\"quality\":0e-99999999999}", "message.parts[0].data.publicParameters")]
     public async Task A_wrong_member_of_the_spec_is_named_by_its_path(string member, string? json, string path)
     {
         var (request, _) = TestData.Submission();
