@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
@@ -238,7 +239,7 @@ internal sealed partial class ConnectNode(
             receivedAt);
         try
         {
-            var answer = await invoker.PostAsync<UnitResultReport, UnitResultResponse>(Apps.Scheduler, "/internal/results", report, cancellationToken);
+            var answer = await PostResultAsync(session, report, cancellationToken);
             var outcome = answer.Outcome.ToString();
             session.Settled(attempt);
             session.TrySend(new HubFrame
@@ -251,6 +252,25 @@ internal sealed partial class ConnectNode(
         {
             // Unknown is not failure: without an acknowledgement the agent keeps the result and sends it again.
             LogResultNotDelivered(logger, exception, session.Node.NodeId, attempt);
+        }
+    }
+
+    private async Task<UnitResultResponse> PostResultAsync(NodeSession session, UnitResultReport report, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await invoker.PostAsync<UnitResultReport, UnitResultResponse>(Apps.Scheduler, "/internal/results", report, cancellationToken);
+        }
+        catch (AppCallException exception) when (exception.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity)
+        {
+            // It would be refused each time it comes again. As a failure without what the node said it can be settled; if that is refused too, the lease runs out.
+            LogResultRefused(logger, exception, session.Node.NodeId, report.AttemptId);
+            var failure = report with
+            {
+                Succeeded = false, Outputs = [], MeteredMilliseconds = 0, FailureClass = "internal",
+                FailureReason = $"The scheduler refused the result as the node reported it ({(int)exception.StatusCode}).",
+            };
+            return await invoker.PostAsync<UnitResultReport, UnitResultResponse>(Apps.Scheduler, "/internal/results", failure, cancellationToken);
         }
     }
 
@@ -356,6 +376,9 @@ internal sealed partial class ConnectNode(
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId} reported success of attempt {AttemptId} without having uploaded output {Sha256}; it counts as a failure")]
     private static partial void LogOutputMissing(ILogger logger, NodeId nodeId, AttemptId attemptId, string sha256);
+
+    [LoggerMessage(LogLevel.Warning, "Node {NodeId}: the scheduler refused the result of attempt {AttemptId} for good; it is reported as a failure")]
+    private static partial void LogResultRefused(ILogger logger, Exception exception, NodeId nodeId, AttemptId attemptId);
 
     [LoggerMessage(LogLevel.Warning, "Node {NodeId}: too many results wait; the one of attempt {AttemptId} is left to be sent again")]
     private static partial void LogResultLeft(ILogger logger, NodeId nodeId, AttemptId attemptId);

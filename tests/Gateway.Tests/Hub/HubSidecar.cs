@@ -46,6 +46,9 @@ internal sealed class HubSidecar : IAsyncDisposable
 
     public IReadOnlyList<AttemptId> LiveAttempts { get; set; } = [];
 
+    /// <summary>The status that results with outputs are answered with.</summary>
+    public int? RefuseOutputsWith { get; set; }
+
     /// <summary>Null as from a scheduler that does not say whose they are.</summary>
     public IReadOnlyList<LiveAttempt>? Live { get; set; }
 
@@ -110,6 +113,11 @@ internal sealed class HubSidecar : IAsyncDisposable
                 var report = await ReadAsync<UnitResultReport>(http);
                 var outcome = await Judge(report);
                 Results.Enqueue(report);
+                if (report.Outputs.Count > 0 && RefuseOutputsWith is { } status)
+                {
+                    return HttpResults.Problem(statusCode: status);
+                }
+
                 return outcome is { } known ? Answers.Json(new UnitResultResponse(known, null)) : Lost();
             default:
                 return HttpResults.Problem(statusCode: 404);

@@ -273,6 +273,21 @@ public sealed class ReportTests(TestDatabase database) : HubTest(database)
         Assert.Equal((false, "internal"), Sidecar.Results.Select(report => (report.Succeeded, report.FailureClass)).Single());
     }
 
+    [Theory]
+    [InlineData(400)]
+    [InlineData(413)]
+    [InlineData(422)]
+    public async Task A_result_that_the_scheduler_refuses_for_good_is_reported_once_more_as_a_failure(int status)
+    {
+        Sidecar.RefuseOutputsWith = status;
+        var node = await OpenAsync();
+
+        await node.SendAsync(Leases.Result(AttemptId.New()));
+
+        Assert.Equal("accepted", (await node.NextAsync(frame => frame.ResultAck)).Outcome);
+        Assert.Equal([(true, 1, null), (false, 0, "internal")], Sidecar.Results.Select(report => (report.Succeeded, report.Outputs.Count, report.FailureClass)));
+    }
+
     [Fact]
     public async Task A_frame_of_no_known_attempt_ends_the_stream_with_the_reason()
     {
