@@ -7,6 +7,9 @@ internal static partial class Native
 {
     private const ulong NoSuid = 2, NoDev = 4, NoExec = 8;
     private const int DetachFlag = 2;
+    private const int CurrentFolder = -100;
+    private const int NoFollow = 0x100;
+    private const uint BasicStatus = 0x7ff;
     private const int KillSignal = 9;
     private const int TerminateSignal = 15;
 
@@ -28,6 +31,16 @@ internal static partial class Native
 
     public static string? ChangeOwner(string path, uint user, uint group) => Error(Chown(path, user, group));
 
+    /// <summary>Makes a folder only this user can enter; not null, too, when anything has that name.</summary>
+    public static string? MakePrivateFolder(string path) => Error(MakeFolder(path, 0x1c0));
+
+    /// <summary>What lies at a path, links not followed; null when nothing can be seen there.</summary>
+    public static unsafe FileStatus? StatusOf(string path)
+    {
+        var buffer = stackalloc byte[256];
+        return Statx(CurrentFolder, path, NoFollow, BasicStatus, buffer) == 0 ? new FileStatus(*(uint*)(buffer + 20), *(ushort*)(buffer + 28)) : null;
+    }
+
     private static string? Error(int result) =>
         result == 0 ? null : Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
 
@@ -43,6 +56,14 @@ internal static partial class Native
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Chown(string path, uint user, uint group);
 
+    [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int MakeFolder(string path, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static unsafe partial int Statx(int folder, string path, int flags, uint mask, byte* buffer);
+
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int KillProcess(int processId, int signal);
@@ -54,6 +75,16 @@ internal static partial class Native
     [LibraryImport("libc", EntryPoint = "getegid")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial uint GetEffectiveGroup();
+}
+
+/// <param name="Mode">Kind and permissions, as the kernel gives them.</param>
+internal readonly record struct FileStatus(uint Owner, ushort Mode)
+{
+    private const int KindMask = 0xf000;
+
+    public bool IsRegularFile => (Mode & KindMask) == 0x8000;
+
+    public bool IsFolder => (Mode & KindMask) == 0x4000;
 }
 
 /// <summary>Makes a rename or a new name survive a power cut: the folder that holds the name must be flushed too.</summary>

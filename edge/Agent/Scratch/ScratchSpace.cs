@@ -48,10 +48,31 @@ internal sealed class ScratchSpace
         }
 
         var root = Path.Combine(parent, "rendertrust-" + nodeId);
-        Wipe(root);
-        Directory.CreateDirectory(root, Modes.Private);
+        try
+        {
+            Wipe(root);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw NotOurs(root, exception.Message);
+        }
+
+        // The parent is everyone's: another user may have this name first, and a folder that is not ours would show them all that is opened.
+        if (Native.MakePrivateFolder(root) is { } refusal)
+        {
+            throw NotOurs(root, refusal);
+        }
+
+        if (Native.StatusOf(root) is not { IsFolder: true } made || made.Owner != Native.UserId)
+        {
+            throw NotOurs(root, "another user's");
+        }
+
         return new ScratchSpace(root, limitBytes);
     }
+
+    private static Hosting.NodeStartException NotOurs(string root, string cause) => new(
+        $"Scratch folder '{root}' cannot be made by this user alone ({cause}). Remove what has that name, or set --scratch to a memory-backed folder of the agent's own.");
 
     /// <summary>Makes a folder whose opened assets may take up to <paramref name="bytes"/>; refuses when the sum would pass the limit.</summary>
     public ScratchFolder Reserve(string name, long bytes)
