@@ -21,6 +21,9 @@ internal sealed class AgentOptions
     /// <summary>Lets <c>auto</c> end at a plain process, in Development only.</summary>
     public bool AllowPlainProcess { get; set; }
 
+    /// <summary>HOST[:PORT] of the registries that modules may be fetched from, none unless set; in Development those of this machine as well.</summary>
+    public IList<string> Registries { get; } = [];
+
     /// <summary>Units that run at the same time; 0 takes one per CPU, at most 8.</summary>
     [Range(0, 1024)]
     public int Slots { get; set; }

@@ -45,7 +45,7 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
     private async Task RunNodeAsync(AgentOptions settings, NodeIdentity identity, ScratchSpace scratch, CancellationToken cancellationToken)
     {
         var node = identity.Node.NodeId.ToString();
-        using var images = new ImageStore(Path.Combine(Path.GetFullPath(settings.StateFolder), "images"), new HttpClient(new SocketsHttpHandler { UseProxy = false }));
+        using var images = new ImageStore(Path.Combine(Path.GetFullPath(settings.StateFolder), "images"), new ImageSources(settings.Registries, environment.Development), ImageStore.Client());
         var chosen = await RunnerChoice.ChooseAsync(
             new RunnerRequest(
                 settings.Runner, node, Path.GetFullPath(settings.StateFolder), environment.DockerHost, environment.Development,

@@ -1,6 +1,5 @@
 using System.Formats.Tar;
 using System.IO.Compression;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -17,7 +16,7 @@ internal sealed record UnpackedImage(string Rootfs, IReadOnlyList<string> Comman
 /// Images for runners that have no engine: fetched by digest from an OCI registry, or from a tarball pinned by SHA-256,
 /// checked byte by byte, unpacked once per digest.
 /// </summary>
-internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
+internal sealed class ImageStore(string folder, ImageSources sources, HttpClient http) : IDisposable
 {
     private const int ManifestBytesMax = 4 << 20;
     private const long LayerBytesMax = 8L << 30;
@@ -25,13 +24,18 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
 
     private readonly SemaphoreSlim _oneAtATime = new(1, 1);
 
+    /// <summary>A client that goes to the registry itself and nowhere that the registry points to.</summary>
+    public static HttpClient Client() => new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false });
+
+    public ImageSources Sources => sources;
+
     public async Task<UnpackedImage> UnpackAsync(ModuleImage image, CancellationToken cancellationToken)
     {
         await _oneAtATime.WaitAsync(cancellationToken);
         try
         {
             // A tarball has its own pin: what it gave must not answer for an image digest, nor the other way round.
-            return image.Rootfs is { } tarball && IsUsable(tarball)
+            return image.Rootfs is { } tarball && sources.Allows(tarball)
                 ? await UnpackTarballAsync(tarball, cancellationToken)
                 : await UnpackImageAsync(image, cancellationToken);
         }
@@ -47,9 +51,6 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         http.Dispose();
     }
 
-    private static bool IsUsable(RootfsTarball tarball) =>
-        tarball.Url.StartsWith("https://", StringComparison.Ordinal) || File.Exists(tarball.Url);
-
     private async Task<UnpackedImage> UnpackTarballAsync(RootfsTarball tarball, CancellationToken cancellationToken)
     {
         if (tarball.Sha256.Length != 64 || !tarball.Sha256.All(char.IsAsciiHexDigitLower))
@@ -64,7 +65,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
             await BuildAsync(target, config, async staging =>
             {
                 var packed = Path.Combine(staging, "packed");
-                if (tarball.Url.StartsWith("https://", StringComparison.Ordinal))
+                if (ImageSources.IsRemote(tarball))
                 {
                     await DownloadAsync(new Uri(tarball.Url), packed, tarball.Sha256, cancellationToken);
                 }
@@ -84,6 +85,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
 
     private async Task<UnpackedImage> UnpackImageAsync(ModuleImage image, CancellationToken cancellationToken)
     {
+        sources.Require(image);
         var target = Path.Combine(folder, "image-" + image.Hex);
         if (Directory.Exists(target))
         {
@@ -170,11 +172,7 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
     {
         var slash = repository.IndexOf('/', StringComparison.Ordinal);
         var host = repository[..slash];
-        var name = host.Split(':')[0];
-
-        // The digest protects the content; plain HTTP is for registries on this machine only.
-        var loopback = name == "localhost" || (IPAddress.TryParse(name, out var address) && IPAddress.IsLoopback(address));
-        return new Uri($"{(loopback ? "http" : "https")}://{host}/v2/{repository[(slash + 1)..]}/");
+        return new Uri($"{(ImageSources.IsLoopback(host) ? "http" : "https")}://{host}/v2/{repository[(slash + 1)..]}/");
     }
 
     private async Task<byte[]> FetchSmallAsync(Uri uri, string digest, CancellationToken cancellationToken)
@@ -219,18 +217,22 @@ internal sealed class ImageStore(string folder, HttpClient http) : IDisposable
         }
         catch (HttpRequestException exception)
         {
-            throw new UnitFailedException(FailureClass.Internal, $"The module's registry {uri.Authority} cannot be reached: {exception.Message}. Start it, or publish the module with a reference that this node can reach.", exception);
+            throw Unavailable(uri, new ImageSourceException(exception.Message, exception));
         }
 
         if (!response.IsSuccessStatusCode)
         {
             var status = (int)response.StatusCode;
             response.Dispose();
-            throw new UnitFailedException(FailureClass.Internal, $"The registry {uri.Authority} answered {status} for {uri.AbsolutePath}: push the image there, or publish the digest that was pushed.");
+            throw Unavailable(uri, new ImageSourceException($"it answered {status}"));
         }
 
         return response;
     }
+
+    // One text for every cause: whoever publishes modules reads it, and must not learn what answers where this node is. The cause is for the node's log.
+    private static UnitFailedException Unavailable(Uri uri, ImageSourceException cause) => new(FailureClass.Internal,
+        $"Registry {uri.Authority} does not give this node {uri.AbsolutePath}: push the image there, or publish the digest that was pushed. The node's log has the cause; redirects are not followed.", cause);
 
     private static async Task CopyCheckedAsync(Stream source, string path, string sha256, CancellationToken cancellationToken)
     {

@@ -23,15 +23,17 @@ internal sealed partial class DockerRunner : IUnitRunner
     private static readonly TimeSpan CleanUpLimit = TimeSpan.FromSeconds(30);
 
     private readonly DockerEngine _engine;
+    private readonly ImageSources _sources;
     private readonly string _node;
     private readonly TimeProvider _time;
     private readonly ILogger<DockerRunner> _logger;
     private readonly string _seccomp;
     private bool _limitsSeen;
 
-    public DockerRunner(DockerEngine engine, string node, string stateFolder, TimeProvider time, ILogger<DockerRunner> logger)
+    public DockerRunner(DockerEngine engine, ImageSources sources, string node, string stateFolder, TimeProvider time, ILogger<DockerRunner> logger)
     {
         _engine = engine;
+        _sources = sources;
         _node = node;
         _time = time;
         _logger = logger;
@@ -58,6 +60,7 @@ internal sealed partial class DockerRunner : IUnitRunner
 
     public async Task PrepareAsync(ModuleImage image, CancellationToken cancellationToken)
     {
+        _sources.Require(image);
         if (await IsPresentAsync(image, cancellationToken))
         {
             return;
@@ -131,8 +134,8 @@ internal sealed partial class DockerRunner : IUnitRunner
             || error.Contains("does not match", StringComparison.OrdinalIgnoreCase)
             || error.Contains("invalid checksum", StringComparison.OrdinalIgnoreCase);
         return mismatch
-            ? new UnitFailedException(FailureClass.DigestMismatch, $"The registry's content for {image.Repository} is not what {image.Digest} names: {error.Trim()}. It was changed after publishing: do not run it.")
-            : new UnitFailedException(FailureClass.Internal, $"The module's image {image.Reference} cannot be pulled: {error.Trim()}. Push it to that registry, or publish a reference that this node can reach.");
+            ? new UnitFailedException(FailureClass.DigestMismatch, $"The registry's content for {image.Repository} is not what {image.Digest} names. It was changed after publishing: do not run it.", new ImageSourceException(error.Trim()))
+            : new UnitFailedException(FailureClass.Internal, $"The module's image {image.Reference} cannot be pulled: push it to that registry, or publish a reference that this node can reach. The node's log has the cause.", new ImageSourceException(error.Trim()));
     }
 
     private async Task<bool> IsPresentAsync(ModuleImage image, CancellationToken cancellationToken)

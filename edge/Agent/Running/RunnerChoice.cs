@@ -30,7 +30,7 @@ internal static class RunnerChoice
             var (engine, whyNot) = await DockerEngine.FindAsync(request.NodeId, request.StateFolder, request.DockerHost, time, cancellationToken);
             if (engine is not null)
             {
-                var runner = new DockerRunner(engine, request.NodeId, Path.Combine(request.StateFolder, "runner"), time, loggers.CreateLogger<DockerRunner>());
+                var runner = new DockerRunner(engine, images.Sources, request.NodeId, Path.Combine(request.StateFolder, "runner"), time, loggers.CreateLogger<DockerRunner>());
                 return new ChosenRunner(runner, Weaknesses(engine.Facts));
             }
 

@@ -33,6 +33,11 @@ internal sealed partial class UnitWork(
         }
         catch (UnitFailedException exception)
         {
+            if (exception.InnerException is ImageSourceException cause)
+            {
+                LogNoImage(offer.AttemptId, exception.Message, cause.Message);
+            }
+
             result.FailureClass = exception.FailureClass.ToWire();
             result.FailureReason = exception.Message;
         }
@@ -174,6 +179,9 @@ internal sealed partial class UnitWork(
 
     [LoggerMessage(LogLevel.Information, "Attempt {AttemptId} of unit {UnitIndex} {Outcome}: {Milliseconds} device ms, {OutputCount} sealed outputs")]
     private partial void LogEnded(string attemptId, int unitIndex, string outcome, long milliseconds, int outputCount);
+
+    [LoggerMessage(LogLevel.Warning, "Attempt {AttemptId} got no image: {Reason} Cause: {Cause}")]
+    private partial void LogNoImage(string attemptId, string reason, string cause);
 
     [LoggerMessage(LogLevel.Error, "Attempt {AttemptId} failed inside the agent with {ExceptionType} at\n{StackTrace}")]
     private partial void LogUnforeseen(string attemptId, string exceptionType, string stackTrace);

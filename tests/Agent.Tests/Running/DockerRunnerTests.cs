@@ -44,7 +44,7 @@ public sealed class DockerRunnerTests(PrivateEngine engine) : SandboxContract(en
         Assert.SkipWhen(engine.WhyNot is not null, engine.WhyNot ?? "");
 
         // Taken over, as after a kill of the agent; the class's fixture is the one that stops it.
-        return new Undisposed(new DockerRunner(await engine.TakeOverAsync(), Node, StateFolder, TimeProvider.System, NullLogger<DockerRunner>.Instance));
+        return new Undisposed(new DockerRunner(await engine.TakeOverAsync(), new Images.ImageSources([], development: true), Node, StateFolder, TimeProvider.System, NullLogger<DockerRunner>.Instance));
     }
 
     private sealed class Undisposed(IUnitRunner inner) : IUnitRunner

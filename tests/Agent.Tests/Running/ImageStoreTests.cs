@@ -1,6 +1,9 @@
 using System.Formats.Tar;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using RenderTrust.Agent.Images;
 using RenderTrust.Agent.Running;
 
@@ -69,6 +72,68 @@ public sealed class ImageStoreTests : IDisposable
         await Assert.ThrowsAsync<UnitFailedException>(() => UnpackAsync(File("keep", "1"), File(".wh...", "")));
     }
 
+    [Theory]
+    [InlineData("127.0.0.1:5000", true, true)]
+    [InlineData("localhost", true, true)]
+    [InlineData("127.0.0.1:5000", false, false)]
+    [InlineData("registry.example:5000", false, true)]
+    [InlineData("registry.example:5000", true, true)]
+    [InlineData("registry.example", false, false)]
+    [InlineData("registry.example:22", true, false)]
+    [InlineData("169.254.169.254", true, false)]
+    public void Images_come_from_the_owner_s_registries_and_in_development_from_this_machine(string registry, bool development, bool taken)
+    {
+        var sources = new ImageSources(["registry.example:5000"], development);
+        var image = ModuleImage.Parse(registry + "/test/image", "sha256:" + new string('0', 64));
+
+        if (taken)
+        {
+            sources.Require(image);
+        }
+        else
+        {
+            Assert.Contains(registry, Assert.Throws<UnitFailedException>(() => sources.Require(image)).Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(taken, sources.Allows(new RootfsTarball($"https://{registry}/rootfs.tar", "")));
+    }
+
+    [Fact]
+    public void Root_file_systems_of_this_machine_are_regular_files_and_taken_in_development_only()
+    {
+        var file = Path.Combine(folder, "rootfs.tar");
+        System.IO.File.WriteAllText(file, "");
+        System.IO.File.CreateSymbolicLink(file + ".link", file);
+        var development = new ImageSources([], development: true);
+
+        Assert.True(development.Allows(new RootfsTarball(file, "")));
+        Assert.All(["/dev/zero", folder, file + ".link", file + ".none"], path => Assert.False(development.Allows(new RootfsTarball(path, ""))));
+        Assert.False(new ImageSources([], development: false).Allows(new RootfsTarball(file, "")));
+    }
+
+    [Fact]
+    public async Task A_registry_cannot_send_the_node_elsewhere_and_the_reason_tells_no_status()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using var registry = builder.Build();
+        var asked = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        registry.Run(context =>
+        {
+            asked.Enqueue(context.Request.Path);
+            context.Response.Redirect("/elsewhere");
+            return Task.CompletedTask;
+        });
+        await registry.StartAsync(TestContext.Current.CancellationToken);
+        using var store = new ImageStore(Path.Combine(folder, "images"), new ImageSources([], development: true), ImageStore.Client());
+        var image = ModuleImage.Parse(new Uri(registry.Urls.First()).Authority + "/test/image", "sha256:" + new string('a', 64));
+
+        var refusal = await Assert.ThrowsAsync<UnitFailedException>(() => store.UnpackAsync(image, TestContext.Current.CancellationToken));
+
+        Assert.Single(asked);
+        Assert.DoesNotContain("302", refusal.Message, StringComparison.Ordinal);
+    }
+
     private static PaxTarEntry Link(string name, string target) => new(TarEntryType.SymbolicLink, name) { LinkName = target };
 
     private static PaxTarEntry File(string name, string text) => new(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) };
@@ -85,7 +150,7 @@ public sealed class ImageStoreTests : IDisposable
         }
 
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(await System.IO.File.ReadAllBytesAsync(packed, TestContext.Current.CancellationToken)));
-        using var store = new ImageStore(Path.Combine(folder, "images"), new HttpClient());
+        using var store = new ImageStore(Path.Combine(folder, "images"), new ImageSources([], development: true), ImageStore.Client());
         return await store.UnpackAsync(new ModuleImage("127.0.0.1:5000/test/image", "sha256:" + new string('0', 64), new RootfsTarball(packed, sha256)), TestContext.Current.CancellationToken);
     }
 }

@@ -12,7 +12,7 @@ public sealed class ProcessRunnerTests(TestModules modules) : UnitRunnerContract
     [InlineData(true, false, false)]
     public async Task A_plain_process_is_taken_in_development_and_when_allowed_only(bool development, bool allowed, bool taken)
     {
-        using var images = new ImageStore(Path.Combine(StateFolder, "images"), new HttpClient());
+        using var images = new ImageStore(Path.Combine(StateFolder, "images"), new ImageSources([], development: true), ImageStore.Client());
         var request = new RunnerRequest("process", Node, StateFolder, null, development, allowed, TimeSpan.Zero);
 
         if (taken)
@@ -37,6 +37,6 @@ public sealed class ProcessRunnerTests(TestModules modules) : UnitRunnerContract
     {
         var whyNot = await modules.MakeAsync(Token) ?? (File.Exists("/usr/bin/jq") ? null : "jq is not installed (apt-get install jq)");
         Assert.SkipWhen(whyNot is not null, whyNot ?? "");
-        return new ProcessRunner(new ImageStore(Path.Combine(StateFolder, "images"), new HttpClient()), TimeProvider.System);
+        return new ProcessRunner(new ImageStore(Path.Combine(StateFolder, "images"), new ImageSources([], development: true), ImageStore.Client()), TimeProvider.System);
     }
 }

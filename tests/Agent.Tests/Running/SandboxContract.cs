@@ -141,5 +141,5 @@ public abstract class SandboxContract(TestModules modules) : UnitRunnerContract
         Assert.Contains(expected, result.Log.ToText(), StringComparison.Ordinal);
     }
 
-    private protected ImageStore Images() => new(Path.Combine(StateFolder, "images"), new HttpClient());
+    private protected ImageStore Images() => new(Path.Combine(StateFolder, "images"), new ImageSources([], development: true), ImageStore.Client());
 }
