@@ -57,9 +57,13 @@ internal static partial class CreateApiKey
     internal static string? RefuseScopes(IReadOnlyList<string> asked, IReadOnlyList<string> held)
     {
         var known = Scopes.All.Where(scope => scope != Scopes.Admin).ToList();
-        if (asked.FirstOrDefault(scope => !known.Contains(scope, StringComparer.Ordinal)) is { } bad)
+        foreach (var scope in asked)
         {
-            return $"An API key cannot have scope '{bad}'. Possible are: {string.Join(", ", known)}.";
+            // JSON may hold null where the type says text.
+            if (scope is null || !known.Contains(scope, StringComparer.Ordinal))
+            {
+                return $"An API key cannot have scope '{scope ?? "null"}'. Possible are: {string.Join(", ", known)}.";
+            }
         }
 
         return asked.FirstOrDefault(scope => !held.Contains(scope, StringComparer.Ordinal)) is { } missing
