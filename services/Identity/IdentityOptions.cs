@@ -17,7 +17,7 @@ internal sealed class IdentityOptions
     /// <summary>Whether anybody may register. Default: in Development only.</summary>
     public bool? OpenRegistration { get; set; }
 
-    /// <summary>Origins that clients call the gateway by: a DPoP proof for the token endpoint must name one of them. The origin that the gateway forwards counts as well.</summary>
+    /// <summary>Origins that clients call the gateway by: a DPoP proof for the token endpoint must name one of them. Unless set, the origin that the gateway forwards counts.</summary>
     public IList<string> PublicUrls { get; } = [];
 
     /// <summary>Life of an access token. Default 24 h.</summary>

@@ -45,13 +45,19 @@ public sealed class IdentityHost : TestDatabase
     public async Task<HttpClient> StartAsync(Dictionary<string, string?>? settings = null)
     {
         var builder = WebApplication.CreateBuilder();
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        var values = new Dictionary<string, string?>
         {
             ["APP_PORT"] = "0", ["APP_API_TOKEN"] = ApiToken, ["RENDERTRUST_ENVIRONMENT"] = "Development", ["DAPR_HTTP_PORT"] = "1",
             ["ConnectionStrings:Postgres"] = ConnectionStringFor("identity"), ["Identity:KeyDirectory"] = KeyDirectory,
             ["Identity:PublicUrls:0"] = PublicUrl, ["Trust:RevocationPollSeconds"] = "0.1",
-        });
-        builder.Configuration.AddInMemoryCollection(settings ?? []);
+        };
+        foreach (var (name, value) in settings ?? [])
+        {
+            values[name] = value;
+        }
+
+        // Null takes a setting away.
+        builder.Configuration.AddInMemoryCollection(values.Where(pair => pair.Value is not null));
         builder.Configuration["Logging:LogLevel:Default"] = "None";
         var app = IdentityService.Build(builder);
         await app.StartAsync();

@@ -80,11 +80,13 @@ public sealed class TokenTests(IdentityHost host) : IClassFixture<IdentityHost>
     }
 
     [Fact]
-    public async Task The_origin_that_the_gateway_forwards_counts_and_a_strangers_does_not()
+    public async Task The_origin_that_the_gateway_forwards_counts_unless_origins_are_configured_and_a_strangers_never_does()
     {
         using var device = await TestDevice.SignUpAsync(host.Http);
 
-        async Task<HttpStatusCode> AskAsync(string? apiToken)
+        using var anyOrigin = await host.StartAsync(new() { ["Identity:PublicUrls:0"] = null });
+
+        async Task<HttpStatusCode> AskAsync(HttpClient identity, string? apiToken)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/identity/token")
             {
@@ -96,11 +98,12 @@ public sealed class TokenTests(IdentityHost host) : IClassFixture<IdentityHost>
                 request.Headers.Add("dapr-api-token", apiToken);
             }
 
-            return (await host.Http.SendAsync(request, TestContext.Current.CancellationToken)).StatusCode;
+            return (await identity.SendAsync(request, TestContext.Current.CancellationToken)).StatusCode;
         }
 
-        Assert.Equal(HttpStatusCode.OK, await AskAsync(IdentityHost.ApiToken));
-        Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(null));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(anyOrigin, IdentityHost.ApiToken));
+        Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(anyOrigin, null));
+        Assert.Equal(HttpStatusCode.BadRequest, await AskAsync(host.Http, IdentityHost.ApiToken));
     }
 
     [Fact]

@@ -283,6 +283,8 @@ internal sealed class LocalPlatform
         {
             environment["Identity__KeyDirectory"] = Path.Combine(Paths.Keys, "identity");
             environment["Identity__HubUrl"] = HubUrl.ToString().TrimEnd('/');
+            environment["Identity__PublicUrls__0"] = GatewayUrl.ToString().TrimEnd('/');
+            environment["Identity__PublicUrls__1"] = $"http://localhost:{Ports["gateway"]}";
         }
 
         if (app == "gateway")

@@ -133,20 +133,19 @@ internal static partial class IssueToken
 
     private static IEnumerable<Uri> Origins(HttpContext http, ServiceApp app, IdentityOptions options)
     {
+        // Where an operator has said by which addresses clients come, no header adds another.
+        if (options.PublicUrls.Count > 0)
+        {
+            return options.PublicUrls.Select(url => new Uri(url));
+        }
+
         // Believed only from the own sidecar: the gateway replaces whatever a client sends in these headers.
         var request = http.Request;
         var viaSidecar = app.ApiToken is null || app.IsApiToken(request.Headers["dapr-api-token"]);
-        if (viaSidecar && Uri.TryCreate($"{request.Headers["X-Forwarded-Proto"]}://{request.Headers["X-Forwarded-Host"]}/", UriKind.Absolute, out var forwarded))
-        {
-            yield return forwarded;
-        }
-
-        foreach (var url in options.PublicUrls)
-        {
-            yield return new Uri(url);
-        }
-
-        yield return new Uri($"{request.Scheme}://{request.Host}/");
+        var own = new Uri($"{request.Scheme}://{request.Host}/");
+        return viaSidecar && Uri.TryCreate($"{request.Headers["X-Forwarded-Proto"]}://{request.Headers["X-Forwarded-Host"]}/", UriKind.Absolute, out var forwarded)
+            ? [forwarded, own]
+            : [own];
     }
 
     private static async Task<Device?> FindAsync(NpgsqlDataSource database, DeviceId id, CancellationToken cancellationToken)
