@@ -287,6 +287,24 @@ public sealed class ClientTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("""{"type":"object","properties":{"width":{"$ref":"http://127.0.0.1:1/schema.json"}}}""", "only references within")]
+    [InlineData("""{"type":"object","properties":{"width":{"$ref":"file:///etc/passwd"}}}""", "cannot be relied on")]
+    [InlineData("""{"type":"object","properties":{"width":{"type":"string","pattern":"^(a+)+$"}}}""", "takes over")]
+    [InlineData("""{"type":"object","patternProperties":{"^(a+)+$":{}}}""", "takes over")]
+    public async Task A_schema_cannot_make_the_client_fetch_or_match_for_ever(string schema, string said)
+    {
+        _platform.ParametersSchema = JsonElement.Parse(schema);
+        var endless = new string('a', 60) + "!";
+
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => _client.Jobs.SubmitAsync(
+            Draft() with { Parameters = JsonElement.Parse($$"""{"width":"{{endless}}","{{endless}}":1}""") }, null, Token));
+
+        Assert.Equal(RenderTrustError.InvalidDraft, refusal.Error);
+        Assert.Contains(said, refusal.Message, StringComparison.Ordinal);
+        Assert.Empty(_platform.Agent.Sent);
+    }
+
+    [Theory]
     [InlineData("unsafe path")]
     [InlineData("no units")]
     [InlineData("array as parameters")]
