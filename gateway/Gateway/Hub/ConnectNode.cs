@@ -29,6 +29,7 @@ internal sealed partial class ConnectNode(
         using var lifetime = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, session.Ended);
         var opened = await OpenAsync(node, hello, context.CancellationToken);
         session.Epoch = opened.Epoch;
+        session.Slots = hello.Capabilities.Slots;
         session.Resume(opened.Live);
         var welcome = new Welcome { Epoch = opened.Epoch, HeartbeatIntervalMs = (int)(options.Value.HeartbeatSeconds * 1000) };
         welcome.LiveAttemptIds.AddRange(opened.LiveAttempts.Select(attempt => attempt.ToString()));
@@ -185,7 +186,8 @@ internal sealed partial class ConnectNode(
                 break;
             case NodeFrame.FrameOneofCase.Progress when TryAttempt(frame.Progress.AttemptId, out var progressing):
                 reports.Progress(new UnitProgressReport(
-                    session.Node.NodeId, session.Epoch, progressing, frame.Progress.FencingToken, Math.Clamp(double.IsNaN(frame.Progress.Fraction) ? 0 : frame.Progress.Fraction, 0, 1)));
+                    session.Node.NodeId, session.Epoch, progressing, frame.Progress.FencingToken, Math.Clamp(double.IsNaN(frame.Progress.Fraction) ? 0 : frame.Progress.Fraction, 0, 1)),
+                    session.Slots);
                 break;
             case NodeFrame.FrameOneofCase.Result when TryAttempt(frame.Result.AttemptId, out var finished):
                 if (!session.TryTakeResult(new ArrivedResult(finished, frame.Result, receivedAt)))

@@ -11,17 +11,33 @@ internal sealed partial class NodeReports(AppInvoker invoker, IOptions<HubOption
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<NodeId, NodeHeartbeat> heartbeats = new();
-    private readonly ConcurrentDictionary<AttemptId, UnitProgressReport> progress = new();
+    private readonly Lock gate = new();
+    private Dictionary<NodeId, Dictionary<AttemptId, UnitProgressReport>> progress = [];
 
     public void Heartbeat(NodeHeartbeat heartbeat) => heartbeats[heartbeat.NodeId] = heartbeat;
 
-    public void Progress(UnitProgressReport report) => progress[report.AttemptId] = report;
+    /// <param name="most">How many attempts the node can run at once: what it says of more between two batches is dropped, so that no node fills the hub's memory.</param>
+    public void Progress(UnitProgressReport report, int most)
+    {
+        lock (gate)
+        {
+            if (!progress.TryGetValue(report.NodeId, out var mine))
+            {
+                progress[report.NodeId] = mine = [];
+            }
+
+            if (mine.Count < most || mine.ContainsKey(report.AttemptId))
+            {
+                mine[report.AttemptId] = report;
+            }
+        }
+    }
 
     // Apart, so that progress that the scheduler does not take never makes nodes look dead.
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         RepeatAsync(ProgressInterval, async cancellationToken =>
         {
-            if (Take(progress) is { Count: > 0 } reports)
+            if (TakeProgress() is { Count: > 0 } reports)
             {
                 await invoker.PostAsync(Apps.Scheduler, "/internal/progress", new ProgressBatch(reports), cancellationToken);
             }
@@ -58,6 +74,16 @@ internal sealed partial class NodeReports(AppInvoker invoker, IOptions<HubOption
                     LogNotDelivered(logger, exception, failures);
                 }
             }
+        }
+    }
+
+    private List<UnitProgressReport> TakeProgress()
+    {
+        lock (gate)
+        {
+            var taken = progress.Values.SelectMany(mine => mine.Values).ToList();
+            progress = [];
+            return taken;
         }
     }
 

@@ -31,6 +31,9 @@ internal sealed class NodeSession : IDisposable
     /// <summary>0 until the scheduler has opened the session.</summary>
     public long Epoch { get; set; }
 
+    /// <summary>How many attempts the node runs at once, as its hello said.</summary>
+    public int Slots { get; set; }
+
     /// <summary>Why the hub ended it; null while it lives or when the node went by itself.</summary>
     public string? EndReason { get; private set; }
 
