@@ -100,15 +100,15 @@ internal sealed partial class ResultDelivery(
         }
         catch (BlobRefusedException exception)
         {
-            // The lease is over for the hub. Saying so lets it settle the attempt; claiming outputs that it cannot have would not.
+            // The hub takes them never: the lease is over for it, or they are too large. Saying so lets it settle the attempt; claiming outputs that it cannot have would not.
             LogUploadRefused(result.AttemptId, exception.Message);
-            result = WithoutOutputs(result);
+            result = WithoutOutputs(result, exception.Message);
         }
 
         session.Send(new NodeFrame { Result = result });
     }
 
-    private static UnitResult WithoutOutputs(UnitResult result)
+    private static UnitResult WithoutOutputs(UnitResult result, string refusal)
     {
         var reduced = result.Clone();
         reduced.Outputs.Clear();
@@ -116,7 +116,7 @@ internal sealed partial class ResultDelivery(
         {
             reduced.Succeeded = false;
             reduced.FailureClass = FailureClass.Internal.ToWire();
-            reduced.FailureReason = "The unit succeeded, but the hub no longer took its outputs: the lease had ended before they could be uploaded.";
+            reduced.FailureReason = $"The unit succeeded, but the hub did not take its outputs: the lease had ended, or they are too large. {refusal}";
         }
 
         return reduced;

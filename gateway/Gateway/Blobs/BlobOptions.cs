@@ -23,6 +23,14 @@ internal sealed class BlobOptions
     [Range(1, 1_000_000)]
     public int MaxOpenUploads { get; set; } = 1000;
 
+    /// <summary>Bytes that the unfinished uploads of one tenant may promise together. Default 64 GiB.</summary>
+    [Range(1, long.MaxValue)]
+    public long MaxOpenUploadBytes { get; set; } = 64L * 1024 * 1024 * 1024;
+
+    /// <summary>Bytes that a node may write for one attempt, all outputs together. Default 2 GiB.</summary>
+    [Range(1, long.MaxValue)]
+    public long MaxBytesPerAttempt { get; set; } = 2L * 1024 * 1024 * 1024;
+
     /// <summary>How often expired uploads are looked for. Default 10 min.</summary>
     [Range(0.01, 1440)]
     public double SweepMinutes { get; set; } = 10;

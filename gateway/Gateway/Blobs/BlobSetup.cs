@@ -17,7 +17,7 @@ internal static class BlobSetup
         builder.Services.AddOptions<LeaseTokenOptions>().BindConfiguration(LeaseTokenOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton<FileBlobStore>().AddSingleton<IBlobStore>(provider => provider.GetRequiredService<FileBlobStore>());
         builder.Services.AddSingleton<UploadSessions>().AddHostedService<ExpireUploadsLoop>();
-        builder.Services.AddSingleton<LeaseTokens>().AddSingleton<LeaseTokenKeys>().AddHostedService<RotateLeaseTokenKeysLoop>();
+        builder.Services.AddSingleton<LeaseTokens>().AddSingleton<AttemptBudgets>().AddSingleton<LeaseTokenKeys>().AddHostedService<RotateLeaseTokenKeysLoop>();
         return builder;
     }
 

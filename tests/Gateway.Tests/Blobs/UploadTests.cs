@@ -137,6 +137,19 @@ public sealed class UploadTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Equal(2, Directory.GetFiles(Path.Combine(folder, "uploads")).Length);
     }
 
+    [Fact]
+    public async Task More_bytes_than_a_tenants_open_uploads_may_promise_are_refused()
+    {
+        await RestartAsync(new() { ["Gateway:Blobs:MaxOpenUploadBytes"] = "250" });
+        await CreateAsync(SealedBytes.Random(100));
+        var second = await CreateAsync(SealedBytes.Random(100));
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, (await PostAsync(SealedBytes.Random(100))).StatusCode);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await PostAsync(SealedBytes.Random(300))).StatusCode);
+        await http.DeleteAsync(second, Token);
+        await CreateAsync(SealedBytes.Random(100));
+    }
+
     [Theory]
     [InlineData(50, false)]
     [InlineData(50, true)]

@@ -15,7 +15,7 @@ public sealed class NodeBlobTests(TestDatabase database) : HubTest(database)
     private readonly TenantId creator = TenantId.New();
     private readonly SealedBytes asset = SealedBytes.Random(300_000);
 
-    private protected override (string Key, string Value)[] Settings => [("Gateway:Blobs:MaxUploadBytes", "20000000")];
+    private protected override (string Key, string Value)[] Settings => [("Gateway:Blobs:MaxUploadBytes", "20000000"), ("Gateway:Blobs:MaxBytesPerAttempt", "30000000")];
 
     private IBlobStore Store => Host.Services.GetRequiredService<IBlobStore>();
 
@@ -90,6 +90,30 @@ public sealed class NodeBlobTests(TestDatabase database) : HubTest(database)
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.StatusCode);
         Assert.False(await Store.ExistsAsync(creator, output.Sha256, Token));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_attempt_writes_no_more_than_its_budget(bool announced)
+    {
+        SealedBytes first = SealedBytes.Random(18_000_000), second = SealedBytes.Random(13_000_000), third = SealedBytes.Random(11_000_000);
+        using var http = Host.HttpFor(Certificate, Issue());
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await PutAsync(http, second.Sha256, first.Bytes)).StatusCode);
+        Assert.Equal(HttpStatusCode.Created, (await PutAsync(http, first.Sha256, first.Bytes)).StatusCode);
+        using var request = new HttpRequestMessage(HttpMethod.Put, $"/v1/node/blobs/{second.Sha256}") { Content = new ByteArrayContent(second.Bytes) };
+        request.Headers.ExpectContinue = true;
+        request.Headers.TransferEncodingChunked = !announced;
+
+        var over = await http.SendAsync(request, Token);
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, over.StatusCode);
+        Assert.Contains("MaxBytesPerAttempt", await over.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+        Assert.False(await Store.ExistsAsync(creator, second.Sha256, Token));
+        Assert.Equal(HttpStatusCode.NoContent, (await PutAsync(http, first.Sha256, first.Bytes)).StatusCode);
+        Assert.Equal(HttpStatusCode.Created, (await PutAsync(http, third.Sha256, third.Bytes)).StatusCode);
+        using var other = Host.HttpFor(Certificate, Issue());
+        Assert.Equal(HttpStatusCode.Created, (await PutAsync(other, second.Sha256, second.Bytes)).StatusCode);
     }
 
     [Fact]

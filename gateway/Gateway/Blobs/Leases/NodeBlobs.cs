@@ -80,7 +80,7 @@ internal static partial class NodeBlobs
     }
 
     private static async Task<Results<Created, NoContent, ProblemHttpResult>> WriteAsync(
-        string sha256, HttpContext http, IBlobStore blobs, IOptions<BlobOptions> options, ILogger<LeaseTokens> logger, CancellationToken cancellationToken)
+        string sha256, HttpContext http, IBlobStore blobs, AttemptBudgets budgets, IOptions<BlobOptions> options, ILogger<LeaseTokens> logger, CancellationToken cancellationToken)
     {
         var claims = http.Features.GetRequiredFeature<LeaseBlobClaims>();
         if (http.Request.ContentLength > options.Value.MaxUploadBytes)
@@ -94,7 +94,42 @@ internal static partial class NodeBlobs
             limit.MaxRequestBodySize = null;
         }
 
-        var outcome = await blobs.PutAsync(claims.TenantId, sha256, http.Request.Body, cancellationToken);
+        // What is there already takes no room: a node may not know that its last answer got lost.
+        if (await blobs.ExistsAsync(claims.TenantId, sha256, cancellationToken))
+        {
+            LogWritten(logger, claims.NodeId, claims.AttemptId, sha256, PutOutcome.AlreadyThere);
+            return TypedResults.NoContent();
+        }
+
+        var budget = budgets.Of(claims);
+        var announced = http.Request.ContentLength ?? 0;
+        if (!budget.TryTake(announced))
+        {
+            LogRefused(logger, claims.NodeId, "outputs over the attempt's budget");
+            return OverBudget(options.Value);
+        }
+
+        PutOutcome? put = null;
+        await using var body = new BudgetedStream(http.Request.Body, budget, announced);
+        try
+        {
+            put = await blobs.PutAsync(claims.TenantId, sha256, body, cancellationToken);
+        }
+        catch (AttemptBudgetException)
+        {
+            LogRefused(logger, claims.NodeId, "outputs over the attempt's budget");
+            return OverBudget(options.Value);
+        }
+        finally
+        {
+            if (put != PutOutcome.Stored)
+            {
+                // Nothing of it was kept.
+                budget.GiveBack(body.Taken);
+            }
+        }
+
+        var outcome = put.Value;
         LogWritten(logger, claims.NodeId, claims.AttemptId, sha256, outcome);
         return outcome switch
         {
@@ -108,6 +143,10 @@ internal static partial class NodeBlobs
 
     private static ProblemHttpResult TooLarge(BlobOptions options) => Refuse(
         StatusCodes.Status413PayloadTooLarge, "The output is too large.", $"At most {options.MaxUploadBytes} bytes are taken for one blob (Gateway:Blobs:MaxUploadBytes).");
+
+    private static ProblemHttpResult OverBudget(BlobOptions options) => Refuse(
+        StatusCodes.Status413PayloadTooLarge, "The attempt's outputs are too large together.",
+        $"An attempt may write {options.MaxBytesPerAttempt} bytes in all (Gateway:Blobs:MaxBytesPerAttempt), and this output is more than is left. Let the module write less, or split the job into smaller units.");
 
     private static ProblemHttpResult Refuse(int status, string title, string detail) => TypedResults.Problem(detail, statusCode: status, title: title);
 

@@ -21,6 +21,13 @@ internal static class CreateUpload
                 $"Header {Tus.Length} is '{headers[Tus.Length]}'; send the whole length in bytes. A deferred length is not supported.");
         }
 
+        if (length > options.Value.MaxOpenUploadBytes)
+        {
+            // No waiting makes room for it.
+            return Tus.Refuse(StatusCodes.Status413PayloadTooLarge, "The upload is too large.",
+                $"{length} bytes were announced and the open uploads of one tenant may hold {options.Value.MaxOpenUploadBytes} together. Split the asset, or raise Gateway:Blobs:MaxOpenUploadBytes.");
+        }
+
         if (length > options.Value.MaxUploadBytes)
         {
             return Tus.Refuse(StatusCodes.Status413PayloadTooLarge, "The upload is too large.",
@@ -43,7 +50,7 @@ internal static class CreateUpload
         if (upload is null)
         {
             return Tus.Refuse(StatusCodes.Status429TooManyRequests, "Too many uploads are open.",
-                $"At most {options.Value.MaxOpenUploads} uploads of one tenant may be unfinished. Finish or delete some; they expire after {options.Value.UploadExpiryHours} h.");
+                $"At most {options.Value.MaxOpenUploads} uploads of one tenant may be unfinished, with {options.Value.MaxOpenUploadBytes} bytes together; {length} more were announced. Finish or delete some; they expire after {options.Value.UploadExpiryHours} h.");
         }
 
         http.Response.Headers[Tus.Offset] = "0";

@@ -13,7 +13,7 @@ internal sealed partial class UploadSessions(NpgsqlDataSource database, IBlobSto
     private const int ErrnoWouldBlock = 11;
     private readonly string folder = Path.Combine(Path.GetFullPath(options.Value.Directory), "uploads");
 
-    /// <summary>Null when the tenant has too many open uploads.</summary>
+    /// <summary>Null when the tenant has too many open uploads, or too many bytes are promised with them.</summary>
     public async Task<Upload?> CreateAsync(TenantId tenant, string sha256, long lengthBytes, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
@@ -37,8 +37,9 @@ internal sealed partial class UploadSessions(NpgsqlDataSource database, IBlobSto
             INSERT INTO uploads (upload_id, tenant_id, sha256, length_bytes, created_at, expires_at)
             SELECT $1, $2, $3, $4, $5, $6
             WHERE (SELECT count(*) FROM uploads WHERE tenant_id = $2 AND finished_at IS NULL AND expires_at > $5) < $7
+            AND (SELECT coalesce(sum(length_bytes), 0) FROM uploads WHERE tenant_id = $2 AND finished_at IS NULL AND expires_at > $5) + $4 <= $8
             """);
-        insert.With(upload.UploadId, tenant.Value, sha256, lengthBytes, now, upload.ExpiresAt, (long)options.Value.MaxOpenUploads);
+        insert.With(upload.UploadId, tenant.Value, sha256, lengthBytes, now, upload.ExpiresAt, (long)options.Value.MaxOpenUploads, options.Value.MaxOpenUploadBytes);
         if (await insert.ExecuteNonQueryAsync(cancellationToken) == 1)
         {
             return upload;
