@@ -70,6 +70,8 @@ internal static class Sql
 
     public static int[] Ints(this NpgsqlDataReader reader, int ordinal) => reader.GetFieldValue<int[]>(ordinal);
 
+    public static long[] Longs(this NpgsqlDataReader reader, int ordinal) => reader.GetFieldValue<long[]>(ordinal);
+
     public static byte[] Bytes(this NpgsqlDataReader reader, int ordinal) => reader.GetFieldValue<byte[]>(ordinal);
 
     public static string[] Texts(this NpgsqlDataReader reader, int ordinal) => reader.GetFieldValue<string[]>(ordinal);

@@ -26,6 +26,26 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
     }
 
     [Fact]
+    public async Task A_free_slot_without_the_memory_for_a_unit_is_not_leased()
+    {
+        // Three slots, but memory for one unit of 256 MiB at a time.
+        var creator = await world.CreatorAsync();
+        var node = await world.NodeAsync("little-memory", slots: 3, memory: 400L << 20);
+        var spec = SchedulerWorld.Spec([node], units: 2);
+        await world.AcceptedAsync(creator, spec);
+        var first = (await world.OffersAsync(spec.JobId, 1))[0];
+        await world.RunningAsync(first);
+        var reason = await SchedulerWorld.UntilAsync(
+            "the other unit to be parked",
+            () => world.ScalarAsync<string>("SELECT coalesce((SELECT parked_reason FROM scheduler.pending_units WHERE job_id = $1 AND state = 'parked'), '')", spec.JobId.Value),
+            text => text!.Length > 0);
+
+        Assert.Contains("has 144 MiB of memory left beside what runs there, the module needs 256 MiB", reason, StringComparison.Ordinal);
+        Assert.Equal(ResultOutcome.Accepted, (await world.ReportAsync(first)).Outcome);
+        await world.OffersAsync(spec.JobId, 2);
+    }
+
+    [Fact]
     public async Task Of_many_leases_of_one_unit_one_wins()
     {
         var node = await world.NodeAsync("many-slots", slots: 8);

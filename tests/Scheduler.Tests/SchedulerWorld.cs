@@ -88,13 +88,13 @@ public sealed class SchedulerWorld : IAsyncDisposable
 
     internal async Task<TestNode> NodeAsync(
         string name = "node-1", int slots = 2, string runner = "bubblewrap", DeviceKind kind = DeviceKind.Cpu, TenantId? owner = null, NodeId? id = null, string? keyId = null,
-        IReadOnlyList<AttemptId>? running = null, long scratch = 1L << 30)
+        IReadOnlyList<AttemptId>? running = null, long scratch = 1L << 30, long memory = 1L << 32)
     {
         var nodeId = id ?? NodeId.New();
         var key = keyId ?? $"key-{nodeId}";
         var tenant = owner ?? TenantId.New();
         var request = new OpenNodeSessionRequest(
-            nodeId, tenant, name, key, "hub-1", new NodeCapabilities(kind, slots, 4, 1L << 32, scratch, runner, true, true, "1.0.0"), running);
+            nodeId, tenant, name, key, "hub-1", new NodeCapabilities(kind, slots, 4, memory, scratch, runner, true, true, "1.0.0"), running);
         var response = await PostAsync<OpenNodeSessionRequest, OpenNodeSessionResponse>("/internal/node-sessions", request);
         return new TestNode(nodeId, tenant, name, key, "hub-1", response.Epoch, response.LiveAttempts);
     }

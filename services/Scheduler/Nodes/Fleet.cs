@@ -41,31 +41,33 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
     }
 
     /// <summary>Sets a slot aside while a lease is being made, so that units placed at the same time do not all see it free.</summary>
-    public bool TryReserve(NodeId nodeId)
+    public bool TryReserve(NodeId nodeId, long memoryBytes)
     {
         lock (gate)
         {
-            if (!nodes.TryGetValue(nodeId, out var entry) || entry.Free <= 0)
+            if (!nodes.TryGetValue(nodeId, out var entry) || entry.Free <= 0 || entry.Capabilities.MemoryBytes - entry.LeasedMemoryBytes < memoryBytes)
             {
                 return false;
             }
 
             entry.Reserved++;
+            entry.ReservedMemoryBytes += memoryBytes;
             return true;
         }
     }
 
     /// <summary>Ends a reservation; with the slot that was leased, or none.</summary>
-    public void Settle(NodeId nodeId, int? leasedSlot)
+    public void Settle(NodeId nodeId, int? leasedSlot, long memoryBytes)
     {
         lock (gate)
         {
             if (nodes.TryGetValue(nodeId, out var entry))
             {
                 entry.Reserved = Math.Max(0, entry.Reserved - 1);
+                entry.ReservedMemoryBytes = Math.Max(0, entry.ReservedMemoryBytes - memoryBytes);
                 if (leasedSlot is { } slot)
                 {
-                    entry.Busy.Add(slot);
+                    entry.Busy[slot] = memoryBytes;
                     entry.ChangedAt = ++changes;
                 }
             }
@@ -85,7 +87,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         }
     }
 
-    public void SessionOpened(OpenNodeSessionRequest request, long epoch, IReadOnlyCollection<int> busySlots)
+    public void SessionOpened(OpenNodeSessionRequest request, long epoch, Dictionary<int, long> busySlots)
     {
         lock (gate)
         {
@@ -98,7 +100,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             entry.Epoch = epoch;
             entry.Online = true;
             entry.SeenAt = time.GetUtcNow();
-            entry.Busy = [.. busySlots];
+            entry.Busy = busySlots;
             entry.ChangedAt = ++changes;
             Interlocked.Increment(ref capacityVersion);
         }
@@ -182,7 +184,9 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         batch.Add(
             """
             SELECT node_id, owner_tenant_id, name, recipient_key_id, capabilities::text, epoch, hub_app_id, status, seen_at, latency_ms,
-                ARRAY(SELECT slot FROM attempts a WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost'))
+                ARRAY(SELECT slot FROM attempts a WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost') ORDER BY slot),
+                ARRAY(SELECT memory_bytes FROM attempts a JOIN jobs j USING (job_id)
+                    WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost') ORDER BY slot)
             FROM nodes n
             """);
         batch.Add(
@@ -204,7 +208,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 Online = reader.GetString(7) != "offline",
                 SeenAt = reader.Instant(8),
                 LatencyMs = reader.Double(9),
-                Busy = [.. reader.Ints(10)],
+                Busy = reader.Ints(10).Zip(reader.Longs(11)).ToDictionary(pair => pair.First, pair => pair.Second),
             });
         }
 
@@ -224,6 +228,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 if (nodes.TryGetValue(entry.NodeId, out var known))
                 {
                     entry.Reserved = known.Reserved;
+                    entry.ReservedMemoryBytes = known.ReservedMemoryBytes;
                     entry.DoubtedEpoch = known.DoubtedEpoch;
                     if (known.Epoch > entry.Epoch || (known.Epoch == entry.Epoch && known.ChangedAt > before))
                     {
@@ -271,9 +276,14 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
 
         public double EarningsShare { get; set; }
 
-        public HashSet<int> Busy { get; set; } = [];
+        /// <summary>The slots that attempts reserve, with the memory that each may take.</summary>
+        public Dictionary<int, long> Busy { get; set; } = [];
 
         public int Reserved { get; set; }
+
+        public long ReservedMemoryBytes { get; set; }
+
+        public long LeasedMemoryBytes => Busy.Values.Sum() + ReservedMemoryBytes;
 
         /// <summary>When its slots or session changed here, counted over all nodes.</summary>
         public long ChangedAt { get; set; }
@@ -285,6 +295,6 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         public bool IsLive(DateTimeOffset oldest) => Online && SeenAt >= oldest && DoubtedEpoch != Epoch;
 
         public FleetNode ToNode(DateTimeOffset oldest) =>
-            new(NodeId, Name, Owner, KeyId, Capabilities, IsLive(oldest), Epoch, HubAppId, LatencyMs, EarningsShare, Free);
+            new(NodeId, Name, Owner, KeyId, Capabilities, IsLive(oldest), Epoch, HubAppId, LatencyMs, EarningsShare, Free, LeasedMemoryBytes);
     }
 }

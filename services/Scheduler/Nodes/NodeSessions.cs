@@ -50,12 +50,12 @@ internal sealed partial class NodeSessions(
             request.NodeId.Value,
             new TypedValue(request.RunningAttempts?.Select(id => id.Value).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Uuid), now);
         batch.Add(
-            "SELECT a.attempt_id, a.slot, j.tenant_id FROM attempts a JOIN jobs j USING (job_id) WHERE a.node_id = $1 AND a.status IN ('offered', 'running')",
+            "SELECT a.attempt_id, a.slot, j.tenant_id, j.memory_bytes FROM attempts a JOIN jobs j USING (job_id) WHERE a.node_id = $1 AND a.status IN ('offered', 'running')",
             request.NodeId.Value);
         AddFact(batch, request.NodeId, request.OwnerTenantId, "online", $"Session opened at {request.HubAppId}.", now);
 
         long epoch;
-        var live = new List<(AttemptId Id, int Slot, TenantId Tenant)>();
+        var live = new List<(AttemptId Id, int Slot, TenantId Tenant, long MemoryBytes)>();
         await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
         {
             await reader.NextResultAsync(cancellationToken);
@@ -64,12 +64,12 @@ internal sealed partial class NodeSessions(
             await reader.NextResultAsync(cancellationToken);
             while (await reader.ReadAsync(cancellationToken))
             {
-                live.Add((new(reader.GetGuid(0)), reader.GetInt32(1), new(reader.GetGuid(2))));
+                live.Add((new(reader.GetGuid(0)), reader.GetInt32(1), new(reader.GetGuid(2)), reader.GetInt64(3)));
             }
         }
 
         await transaction.CommitAsync(CancellationToken.None);
-        fleet.SessionOpened(request, epoch, [.. live.Select(item => item.Slot)]);
+        fleet.SessionOpened(request, epoch, live.ToDictionary(item => item.Slot, item => item.MemoryBytes));
         placer.CapacityChanged();
         outbox.Wake();
         LogOpened(logger, request.NodeId, request.Name, epoch, request.HubAppId, live.Count);

@@ -73,7 +73,7 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
             """,
             claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), since,
             nodesWithRoom.Select(node => node.RecipientKeyId).ToArray(), nodesWithRoom.Select(node => SqlNames.Of(node.Capabilities.DeviceKind)).ToArray(),
-            nodesWithRoom.Select(node => node.Capabilities.MemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray());
+            nodesWithRoom.Select(node => node.FreeMemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray());
         return await ReadAsync(command, cancellationToken);
     }
 

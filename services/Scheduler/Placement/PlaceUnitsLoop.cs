@@ -133,9 +133,11 @@ internal sealed partial class PlaceUnitsLoop(
 
             var version = fleet.CapacityVersion;
             var choice = PlacementRules.Choose(needs, fleet.Snapshot(), placement.Value, options.Value.Development);
-            if (choice.Node is { } node && fleet.TryReserve(node.NodeId))
+            if (choice.Node is { } node && fleet.TryReserve(node.NodeId, needs.MemoryBytes))
             {
-                BeginLease(new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision), cancellationToken);
+                BeginLease(
+                    new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision),
+                    needs.MemoryBytes, cancellationToken);
                 continue;
             }
 
@@ -154,9 +156,9 @@ internal sealed partial class PlaceUnitsLoop(
         }
     }
 
-    private void BeginLease(LeaseRequest request, CancellationToken cancellationToken)
+    private void BeginLease(LeaseRequest request, long memoryBytes, CancellationToken cancellationToken)
     {
-        var task = Task.Run(() => LeaseAsync(request, cancellationToken), CancellationToken.None);
+        var task = Task.Run(() => LeaseAsync(request, memoryBytes, cancellationToken), CancellationToken.None);
         underWay[task] = true;
         _ = task.ContinueWith(done => underWay.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
@@ -182,7 +184,7 @@ internal sealed partial class PlaceUnitsLoop(
         return needs;
     }
 
-    private async Task LeaseAsync(LeaseRequest request, CancellationToken cancellationToken)
+    private async Task LeaseAsync(LeaseRequest request, long memoryBytes, CancellationToken cancellationToken)
     {
         int? slot = null;
         try
@@ -195,7 +197,7 @@ internal sealed partial class PlaceUnitsLoop(
             }
             finally
             {
-                fleet.Settle(request.NodeId, slot);
+                fleet.Settle(request.NodeId, slot, memoryBytes);
             }
 
             if (lease is { Outcome: LeaseOutcome.Leased, Offer: { } offer, HubAppId: { } hub })

@@ -12,9 +12,13 @@ internal sealed record UnitNeeds(
 /// <summary>What the fleet knows of a node at the moment of the decision.</summary>
 /// <param name="LatencyMs">Round trip as the node's heartbeats measured it; null before the first.</param>
 /// <param name="EarningsShare">Its part of what all nodes earned lately, 0 to 1.</param>
+/// <param name="LeasedMemoryBytes">What the attempts that reserve its slots may take of its memory.</param>
 internal sealed record FleetNode(
     NodeId NodeId, string Name, TenantId OwnerTenantId, string RecipientKeyId, NodeCapabilities Capabilities,
-    bool Live, long Epoch, string HubAppId, double? LatencyMs, double EarningsShare, int FreeSlots);
+    bool Live, long Epoch, string HubAppId, double? LatencyMs, double EarningsShare, int FreeSlots, long LeasedMemoryBytes = 0)
+{
+    public long FreeMemoryBytes => Math.Max(0, Capabilities.MemoryBytes - LeasedMemoryBytes);
+}
 
 /// <summary>What keeps a unit waiting when nothing could be chosen.</summary>
 internal enum WaitingFor
@@ -111,6 +115,7 @@ internal static class PlacementRules
         RefusedLately,
         NoSession,
         NoFreeSlot,
+        NoFreeMemory,
     }
 
     private sealed record Refusal(RefusalKind Kind, string Text);
@@ -158,13 +163,20 @@ internal static class PlacementRules
             return new(RefusalKind.NoSession, "is not connected");
         }
 
-        return node.FreeSlots > 0 ? null : new(RefusalKind.NoFreeSlot, "has no free slot");
+        if (node.FreeSlots <= 0)
+        {
+            return new(RefusalKind.NoFreeSlot, "has no free slot");
+        }
+
+        return node.FreeMemoryBytes >= needs.MemoryBytes
+            ? null
+            : new(RefusalKind.NoFreeMemory, $"has {Mebibytes(node.FreeMemoryBytes)} of memory left beside what runs there, the module needs {Mebibytes(needs.MemoryBytes)}");
     }
 
     private static WaitingFor Waiting(IEnumerable<RefusalKind> refusals)
     {
         var kinds = refusals.ToHashSet();
-        return kinds.Contains(RefusalKind.NoFreeSlot) || kinds.Contains(RefusalKind.NoSession) ? WaitingFor.Capacity
+        return kinds.Contains(RefusalKind.NoFreeSlot) || kinds.Contains(RefusalKind.NoFreeMemory) || kinds.Contains(RefusalKind.NoSession) ? WaitingFor.Capacity
             : kinds.Contains(RefusalKind.RefusedLately) ? WaitingFor.Refusal
             : WaitingFor.Recipients;
     }
