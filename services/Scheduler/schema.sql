@@ -37,6 +37,8 @@ CREATE TABLE jobs (
     deadline_at timestamptz NOT NULL,
     started_at timestamptz,
     ended_at timestamptz,
+    client_job_id uuid NOT NULL,
+    CONSTRAINT jobs_client_job_id_key UNIQUE (tenant_id, client_job_id),
     CHECK (cap_microcredits >= price_microcredits),
     CHECK (charged_microcredits <= price_microcredits),
     CHECK (units_completed + units_failed <= unit_count),

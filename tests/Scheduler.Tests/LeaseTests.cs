@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Nodes;
 
 namespace RenderTrust.Scheduler.Tests;
@@ -22,7 +23,7 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         Assert.Single(responses, response => response.Outcome == LeaseOutcome.Leased);
         Assert.Equal(7, responses.Count(response => response.Outcome == LeaseOutcome.SlotTaken));
         Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE node_id = $1", node.NodeId.Value));
-        Assert.Equal(7, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1", requests[0].JobId.Value));
+        Assert.Equal(7, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = public.key_of($1)", requests[0].JobId.Value));
     }
 
     [Fact]
@@ -37,7 +38,7 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         await world.RunningAsync(first);
         var reason = await SchedulerWorld.UntilAsync(
             "the other unit to be parked",
-            () => world.ScalarAsync<string>("SELECT coalesce((SELECT parked_reason FROM scheduler.pending_units WHERE job_id = $1 AND state = 'parked'), '')", spec.JobId.Value),
+            () => world.ScalarAsync<string>("SELECT coalesce((SELECT parked_reason FROM scheduler.pending_units WHERE job_id = public.key_of($1) AND state = 'parked'), '')", spec.JobId.Value),
             text => text!.Length > 0);
 
         Assert.Contains("has 144 MiB of memory left beside what runs there, the module needs 256 MiB", reason, StringComparison.Ordinal);
@@ -94,11 +95,11 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         Assert.Equal(LeaseOutcome.StaleSession, (await Leases.TryAsync(requests[0] with { Epoch = node.Epoch - 1 }, 0, CancellationToken.None)).Outcome);
         Assert.Equal(LeaseOutcome.UnitTaken, (await Leases.TryAsync(requests[0] with { ClaimId = Guid.CreateVersion7() }, 0, CancellationToken.None)).Outcome);
         Assert.Equal(LeaseOutcome.Leased, (await Leases.TryAsync(requests[0], 0, CancellationToken.None)).Outcome);
-        await world.ScalarAsync<string>("SELECT outcome FROM ledger.close_hold_v1($1, 'by the test')", requests[0].JobId.Value);
+        await world.ScalarAsync<string>("SELECT outcome FROM ledger.close_hold_v1(public.key_of($1), 'by the test')", requests[0].JobId.Value);
         Assert.Equal(LeaseOutcome.HoldExhausted, (await Leases.TryAsync(requests[1], 1, CancellationToken.None)).Outcome);
         await world.Services.GetRequiredService<Jobs.EndJob>().FailAsync(requests[0].JobId, "by the test", CancellationToken.None);
         Assert.Equal(LeaseOutcome.JobEnded, (await Leases.TryAsync(requests[1], 1, CancellationToken.None)).Outcome);
-        Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1", requests[0].JobId.Value));
+        Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = public.key_of($1)", requests[0].JobId.Value));
     }
 
     [Theory]
@@ -118,9 +119,9 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
             {
                 await world.AcceptedAsync(creator, before);
                 await Task.Delay(300, TestContext.Current.CancellationToken);
-                Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1", before.JobId.Value));
-                Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1", before.JobId.Value));
-                Assert.Equal("pending", await world.ScalarAsync<string>("SELECT status FROM scheduler.units WHERE job_id = $1", before.JobId.Value));
+                Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = public.key_of($1)", before.JobId.Value));
+                Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = public.key_of($1)", before.JobId.Value));
+                Assert.Equal("pending", await world.ScalarAsync<string>("SELECT status FROM scheduler.units WHERE job_id = public.key_of($1)", before.JobId.Value));
             }
 
             var offer = (await world.OffersAsync(before.JobId, 1))[0];
@@ -211,13 +212,13 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         var spec = SchedulerWorld.Spec([absent], units: 200, seconds: 1);
         await world.AcceptedAsync(creator, spec);
         await SchedulerWorld.UntilAsync(
-            "all units to be parked", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1 AND state = 'parked'", spec.JobId.Value), count => count == 200);
+            "all units to be parked", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = public.key_of($1) AND state = 'parked'", spec.JobId.Value), count => count == 200);
         var claims = world.Services.GetRequiredService<Placement.ClaimUnits>();
         var node = new Placement.FleetNode(
             absent.NodeId, "absent", absent.Owner, absent.KeyId, new NodeCapabilities(DeviceKind.Cpu, 200, 4, 1L << 32, 1L << 30, "docker", true, true, "1"), true, 1, "hub-1", 1, 0, 200);
 
         var taken = (await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => claims.ClaimParkedAsync(Guid.CreateVersion7(), 20, [node], DateTimeOffset.UtcNow, CancellationToken.None))))
-            .SelectMany(units => units).Where(unit => unit.JobId == spec.JobId).ToList();
+            .SelectMany(units => units).Where(unit => unit.JobId == TaskIds.KeyOf(creator, spec.JobId)).ToList();
 
         Assert.Equal(taken.Count, taken.Select(unit => unit.UnitIndex).Distinct().Count());
         Assert.True(taken.Count >= 20, $"{taken.Count} claimed");
@@ -252,7 +253,7 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
 
         await world.AcceptedAsync(creator, spec);
         await SchedulerWorld.UntilAsync(
-            "the first attempt to end", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1 AND status = 'undelivered'", spec.JobId.Value), count => count == 1);
+            "the first attempt to end", () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = public.key_of($1) AND status = 'undelivered'", spec.JobId.Value), count => count == 1);
         await world.HeartbeatAsync(node);
         var last = (await world.OffersAsync(spec.JobId, 5))[4];
         await world.RunningAsync(last);
@@ -378,13 +379,13 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         await world.AcceptedAsync(creator, spec);
         await SchedulerWorld.UntilAsync(
             "all units to be parked",
-            () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1 AND state = 'parked'", spec.JobId.Value), count => count == units);
+            () => world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = public.key_of($1) AND state = 'parked'", spec.JobId.Value), count => count == units);
         var claim = Guid.CreateVersion7();
         await world.ScalarAsync<long>(
-            "WITH taken AS (UPDATE scheduler.pending_units SET state = 'claimed', claim_id = $2, claimed_until = now() + interval '1 hour' WHERE job_id = $1 RETURNING 1) SELECT count(*) FROM taken",
+            "WITH taken AS (UPDATE scheduler.pending_units SET state = 'claimed', claim_id = $2, claimed_until = now() + interval '1 hour' WHERE job_id = public.key_of($1) RETURNING 1) SELECT count(*) FROM taken",
             spec.JobId.Value, claim);
         return [.. Enumerable.Range(0, units).Select(unit => new LeaseRequest(
-            node.NodeId, node.Epoch, spec.JobId, unit, claim, absent.KeyId, DateTimeOffset.UtcNow, NoDecision))];
+            node.NodeId, node.Epoch, TaskIds.KeyOf(creator, spec.JobId), unit, claim, absent.KeyId, DateTimeOffset.UtcNow, NoDecision))];
     }
 
     public sealed class Fixture : WorldFixture

@@ -17,7 +17,7 @@ public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixtu
 
         Assert.Single(responses, response => response.Outcome == ResultOutcome.Accepted);
         Assert.Equal(19, responses.Count(response => response.Outcome == ResultOutcome.AlreadyAccepted));
-        Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = $1", spec.JobId.Value));
+        Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = public.key_of($1)", spec.JobId.Value));
         var job = (await world.JobAsync(spec.JobId, creator))!;
         Assert.Equal(JobStatus.Completed, job.Status);
         Assert.Equal(1, job.UnitsCompleted);
@@ -182,7 +182,7 @@ public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixtu
             }
 
             Assert.Equal("running", await world.StatusAsync(offer.AttemptId));
-            Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = $1", spec.JobId.Value));
+            Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = public.key_of($1)", spec.JobId.Value));
             Assert.False((await world.JobAsync(spec.JobId, creator))!.Money.HoldClosed);
         }
 
@@ -214,8 +214,8 @@ public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixtu
             var job = (await world.JobAsync(spec.JobId, creator))!;
             Assert.Equal(cancel.Outcome == CancelOutcome.Canceled ? JobStatus.Canceled : JobStatus.Completed, job.Status);
             Assert.Equal(accepted, job.UnitsCompleted);
-            Assert.Equal(accepted, (int)await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = $1", spec.JobId.Value));
-            Assert.Equal(job.Money.ChargedMicrocredits, await world.ScalarAsync<long>("SELECT charged_microcredits FROM scheduler.jobs WHERE job_id = $1", spec.JobId.Value));
+            Assert.Equal(accepted, (int)await world.ScalarAsync<long>("SELECT count(*) FROM ledger.captures WHERE hold_id = public.key_of($1)", spec.JobId.Value));
+            Assert.Equal(job.Money.ChargedMicrocredits, await world.ScalarAsync<long>("SELECT charged_microcredits FROM scheduler.jobs WHERE job_id = public.key_of($1)", spec.JobId.Value));
             Assert.True(job.Money.HoldClosed);
             var ends = (await world.TaskAsync(taskId, creator))!.Events.Count(e => e.Body.Status is JobStatus.Completed or JobStatus.Canceled or JobStatus.Failed);
             Assert.Equal(1, ends);
@@ -259,8 +259,8 @@ public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixtu
 
     private async Task NothingWaitsOrRunsAsync(JobId jobId)
     {
-        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = $1", jobId.Value));
-        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = $1 AND status IN ('offered', 'running')", jobId.Value));
-        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.units WHERE job_id = $1 AND status IN ('pending', 'leased')", jobId.Value));
+        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.pending_units WHERE job_id = public.key_of($1)", jobId.Value));
+        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.attempts WHERE job_id = public.key_of($1) AND status IN ('offered', 'running')", jobId.Value));
+        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.units WHERE job_id = public.key_of($1) AND status IN ('pending', 'leased')", jobId.Value));
     }
 }

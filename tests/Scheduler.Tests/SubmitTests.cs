@@ -53,16 +53,20 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
     }
 
     [Fact]
-    public async Task Another_tenants_job_id_is_refused_and_tells_nothing_of_it()
+    public async Task The_same_job_id_in_two_tenants_is_two_jobs()
     {
-        var spec = SchedulerWorld.Spec([await world.NodeAsync()]);
-        await world.AcceptedAsync(await world.CreatorAsync(), spec);
+        var (first, second) = (await world.CreatorAsync(), await world.CreatorAsync());
+        var node = await world.NodeAsync();
+        var spec = SchedulerWorld.Spec([node]);
 
-        var other = await world.SubmitAsync(await world.CreatorAsync(), spec);
+        var one = await world.SubmitAsync(first, spec);
+        var other = await world.SubmitAsync(second, SchedulerWorld.Spec([node], jobId: spec.JobId, units: 1));
 
-        Assert.Equal(SubmitOutcome.ConflictingContent, other.Outcome);
-        Assert.Null(other.TaskId);
-        Assert.Equal(0, other.PriceMicrocredits);
+        Assert.Equal((SubmitOutcome.Accepted, SubmitOutcome.Accepted), (one.Outcome, other.Outcome));
+        Assert.NotEqual(one.TaskId, other.TaskId);
+        Assert.Equal(2, (await world.JobAsync(spec.JobId, first))!.UnitCount);
+        Assert.Equal(1, (await world.JobAsync(spec.JobId, second))!.UnitCount);
+        Assert.Equal(2, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.holds WHERE job_id = $1", spec.JobId.Value));
     }
 
     [Fact]
@@ -118,7 +122,7 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
             Assert.Null(response.TaskId);
         }
 
-        await NothingIsLeftAsync(good.JobId);
+        await NothingIsLeftAsync(creator, good.JobId);
         Assert.Equal(100_000, await world.AvailableAsync(creator));
     }
 
@@ -166,7 +170,7 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
                 Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
             }
 
-            await NothingIsLeftAsync(spec.JobId);
+            await NothingIsLeftAsync(creator, spec.JobId);
             Assert.Equal(1_000_000, await world.AvailableAsync(creator));
         }
 
@@ -184,7 +188,7 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
             Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
         }
 
-        await NothingIsLeftAsync(spec.JobId);
+        await NothingIsLeftAsync(creator, spec.JobId);
         Assert.Equal(1_000_000, await world.AvailableAsync(creator));
         await world.AcceptedAsync(creator, spec);
     }
@@ -227,11 +231,13 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
     // From Python: hashlib.sha256(b"rendertrust/task/v1" + uuid.bytes + uuid.bytes), version and variant set.
     private const string TaskIdVector = "6765921f-85c9-809d-8696-575182213a3a";
 
-    private async Task NothingIsLeftAsync(JobId jobId)
+    private async Task NothingIsLeftAsync(TenantId tenant, JobId jobId)
     {
-        foreach (var table in new[] { "scheduler.jobs", "scheduler.units", "scheduler.pending_units", "scheduler.job_grants", "scheduler.job_events", "ledger.holds" })
+        foreach (var table in new[] { "jobs", "units", "pending_units", "job_grants", "job_events" })
         {
-            Assert.Equal(0, await world.ScalarAsync<long>($"SELECT count(*) FROM {table} WHERE job_id = $1", jobId.Value));
+            Assert.Equal(0, await world.ScalarAsync<long>($"SELECT count(*) FROM scheduler.{table} WHERE job_id = $1", TaskIds.KeyOf(tenant, jobId).Value));
         }
+
+        Assert.Equal(0, await world.ScalarAsync<long>("SELECT count(*) FROM ledger.holds WHERE job_id = $1", jobId.Value));
     }
 }

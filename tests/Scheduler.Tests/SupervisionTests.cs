@@ -107,7 +107,7 @@ public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassF
         await world.AcceptedAsync(creator, spec);
         var offer = (await world.OffersAsync(spec.JobId, 1))[0];
         await world.RunningAsync(offer);
-        await world.ScalarAsync<long>("WITH late AS (UPDATE scheduler.jobs SET deadline_at = now() WHERE job_id = $1 RETURNING 1) SELECT count(*) FROM late", spec.JobId.Value);
+        await world.ScalarAsync<long>("WITH late AS (UPDATE scheduler.jobs SET deadline_at = now() WHERE job_id = public.key_of($1) RETURNING 1) SELECT count(*) FROM late", spec.JobId.Value);
 
         var job = await world.EndedAsync(spec.JobId, creator);
 
@@ -143,7 +143,7 @@ public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassF
             await SchedulerWorld.UntilAsync("the revocation", () => Task.FromResult(world.Neighbours.Revocations.Any(r => r.AttemptId == offer.AttemptId)), sent => sent);
             var late = SchedulerWorld.Spec([stuck], units: 1, deadline: 10);
             await world.AcceptedAsync(creator, late);
-            await world.ScalarAsync<long>("WITH late AS (UPDATE scheduler.jobs SET deadline_at = now() WHERE job_id = $1 RETURNING 1) SELECT count(*) FROM late", late.JobId.Value);
+            await world.ScalarAsync<long>("WITH late AS (UPDATE scheduler.jobs SET deadline_at = now() WHERE job_id = public.key_of($1) RETURNING 1) SELECT count(*) FROM late", late.JobId.Value);
 
             Assert.Equal(JobStatus.Failed, (await world.EndedAsync(late.JobId, creator)).Status);
             Assert.Single(world.Neighbours.Revocations, revocation => revocation.AttemptId == offer.AttemptId);
@@ -204,11 +204,11 @@ public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassF
         var node = await world.NodeAsync("facts");
         world.AnswerWithResults(metered: 1);
         var spec = SchedulerWorld.Spec([node], units: 1);
-        await world.AcceptedAsync(creator, spec);
+        var task = (await world.AcceptedAsync(creator, spec)).TaskId!.Value;
 
         await SchedulerWorld.UntilAsync(
             "usage, evidence, node event and wake-up",
-            () => Task.FromResult(string.Join(' ', world.Neighbours.Published.Where(m => m.Body.Contains(spec.JobId.ToString(), StringComparison.Ordinal) || m.Body.Contains(node.NodeId.ToString(), StringComparison.Ordinal)).Select(m => $"{m.Component}/{m.Topic}").Distinct().Order())),
+            () => Task.FromResult(string.Join(' ', world.Neighbours.Published.Where(m => m.Body.Contains(spec.JobId.ToString(), StringComparison.Ordinal) || m.Body.Contains(task.ToString(), StringComparison.Ordinal) || m.Body.Contains(node.NodeId.ToString(), StringComparison.Ordinal)).Select(m => $"{m.Component}/{m.Topic}").Distinct().Order())),
             seen => seen == "broadcast/job-events pubsub/evidence pubsub/node-events pubsub/usage");
         world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
     }

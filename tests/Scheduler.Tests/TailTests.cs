@@ -42,8 +42,8 @@ public sealed class TailTests(WorldFixture fixture) : IClassFixture<WorldFixture
                 await Task.Delay(random.Next(4));
                 await using (var insert = new NpgsqlCommand(
                     """
-                    WITH job AS (UPDATE jobs SET last_seq = last_seq + 1 WHERE job_id = $1 RETURNING last_seq)
-                    INSERT INTO job_events (job_id, seq, kind, at, body) SELECT $1, last_seq, 'unitProgress', now(), '{}' FROM job
+                    WITH job AS (UPDATE jobs SET last_seq = last_seq + 1 WHERE job_id = public.key_of($1) RETURNING last_seq)
+                    INSERT INTO job_events (job_id, seq, kind, at, body) SELECT public.key_of($1), last_seq, 'unitProgress', now(), '{}' FROM job
                     """, connection))
                 {
                     insert.Parameters.Add(new() { Value = job.Value });
@@ -156,7 +156,7 @@ public sealed class TailTests(WorldFixture fixture) : IClassFixture<WorldFixture
 
     private async Task<List<long>> SeqsAsync(JobId jobId)
     {
-        await using var command = world.Admin.CreateCommand("SELECT seq FROM scheduler.job_events WHERE job_id = $1 AND kind = 'unitProgress' ORDER BY seq");
+        await using var command = world.Admin.CreateCommand("SELECT seq FROM scheduler.job_events WHERE job_id = public.key_of($1) AND kind = 'unitProgress' ORDER BY seq");
         command.Parameters.Add(new() { Value = jobId.Value });
         await using var reader = await command.ExecuteReaderAsync();
         var seqs = new List<long>();

@@ -22,6 +22,6 @@ internal static class JobEventLog
     /// <summary>Tells the tails of other replicas; those of this process hear <see cref="JobEventSignal"/>.</summary>
     public static void Wake(NpgsqlBatch batch, JobId jobId) =>
         batch.Add(
-            "INSERT INTO outbox (message_id, component, topic, payload) VALUES ($1, $2, $3, jsonb_build_object('jobId', $4::text))",
+            "INSERT INTO outbox (message_id, component, topic, payload) VALUES ($1, $2, $3, jsonb_build_object('taskId', $4::text))",
             Guid.CreateVersion7(), Topics.Broadcast, Topics.JobEvents, jobId.ToString());
 }

@@ -109,7 +109,7 @@ internal sealed class TailJobEvents(NpgsqlDataSource dataSource, JobEventSignal 
         // One statement, one snapshot: rows and the horizon belong together. Held-back rows sort last, so they never hide shown ones.
         await using var command = dataSource.Command(
             """
-            SELECT e.xid, e.position, j.task_id, e.job_id, j.tenant_id, j.context_id, e.seq, e.kind, e.at, e.body::text,
+            SELECT e.xid, e.position, j.task_id, j.client_job_id, j.tenant_id, j.context_id, e.seq, e.kind, e.at, e.body::text,
                 e.xid < pg_snapshot_xmin(pg_current_snapshot())
             FROM job_events e JOIN jobs j USING (job_id)
             WHERE (e.xid, e.position) > ($1, $2)

@@ -26,7 +26,7 @@ internal sealed class GetJob(NpgsqlDataSource dataSource, TimingLog timings)
         // One snapshot for all: the counts agree with the units and the money with both.
         await using var transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellationToken);
         await using var batch = new NpgsqlBatch(connection, transaction);
-        AddQueries(batch, jobId, tenantId);
+        AddQueries(batch, TaskIds.KeyOf(tenantId, jobId), tenantId);
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         if (!await reader.ReadAsync(cancellationToken))
         {
@@ -59,7 +59,7 @@ internal sealed class GetJob(NpgsqlDataSource dataSource, TimingLog timings)
         }
 
         return new JobSummary(
-            job.JobId, job.TaskId, job.Module, job.Status, job.Reason ?? waiting, job.UnitCount, job.UnitsCompleted, job.UnitsFailed, job.SubmittedAt, job.EndedAt,
+            job.ClientJobId, job.TaskId, job.Module, job.Status, job.Reason ?? waiting, job.UnitCount, job.UnitsCompleted, job.UnitsFailed, job.SubmittedAt, job.EndedAt,
             money, [.. units.Select(unit => new UnitSummary(unit.Key, unit.Value.Status, unit.Value.Attempts))], figures);
     }
 

@@ -5,12 +5,13 @@ using RenderTrust.Contracts;
 namespace RenderTrust.Scheduler.Jobs;
 
 /// <summary>A job as its row says, read under the row's lock: whoever holds it may change the job, its units and its current attempts.</summary>
+/// <param name="JobId">The key of <see cref="TaskIds.KeyOf"/>; creators know the job as <paramref name="ClientJobId"/>.</param>
 internal sealed record Job(
     JobId JobId, TenantId TenantId, TaskId TaskId, string ContextId, string ManifestSha256, string ModuleName, string ModuleVersion,
     TenantId DeveloperTenantId, long RatePerMinuteMicrocredits, DeviceKind DeviceKind, long MemoryBytes, long ScratchBytes, IReadOnlySet<string> Recipients,
     int UnitCount, int MaxUnitDeviceSeconds, long UnitWorstCaseMicrocredits, long PriceMicrocredits,
     JobStatus Status, string? Reason, int UnitsCompleted, int UnitsFailed, long ChargedMicrocredits,
-    DateTimeOffset SubmittedAt, DateTimeOffset DeadlineAt, DateTimeOffset? EndedAt)
+    DateTimeOffset SubmittedAt, DateTimeOffset DeadlineAt, DateTimeOffset? EndedAt, JobId ClientJobId)
 {
     public string Module => $"{ModuleName}@{ModuleVersion}";
 
@@ -22,7 +23,7 @@ internal sealed record Job(
         developer_tenant_id, rate_per_minute_microcredits, device_kind, memory_bytes, scratch_bytes, recipients,
         unit_count, max_unit_device_seconds, unit_worst_case_microcredits, price_microcredits,
         status, reason, units_completed, units_failed, charged_microcredits,
-        submitted_at, deadline_at, ended_at
+        submitted_at, deadline_at, ended_at, client_job_id
         """;
 
     public static Job Read(NpgsqlDataReader reader) => new(
@@ -31,7 +32,7 @@ internal sealed record Job(
         reader.Texts(12).ToHashSet(StringComparer.Ordinal),
         reader.GetInt32(13), reader.GetInt32(14), reader.GetInt64(15), reader.GetInt64(16),
         SqlNames.Parse<JobStatus>(reader.GetString(17)), reader.Text(18), reader.GetInt32(19), reader.GetInt32(20), reader.GetInt64(21),
-        reader.Instant(22), reader.Instant(23), reader.Time(24));
+        reader.Instant(22), reader.Instant(23), reader.Time(24), new(reader.GetGuid(25)));
 
     /// <summary>Locks and reads. Every writer takes this lock first, so that no two of them wait for each other crosswise.</summary>
     public static async Task<Job?> LockAsync(NpgsqlConnection connection, JobId jobId, CancellationToken cancellationToken)

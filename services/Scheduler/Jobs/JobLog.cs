@@ -10,7 +10,7 @@ internal sealed class JobLog(NpgsqlDataSource dataSource)
     public async Task<TaskLog?> FindAsync(TaskId taskId, TenantId tenantId, CancellationToken cancellationToken)
     {
         await using var batch = dataSource.CreateBatch();
-        batch.Add("SELECT job_id, context_id, status FROM jobs WHERE task_id = $1 AND tenant_id = $2", taskId.Value, tenantId.Value);
+        batch.Add("SELECT client_job_id, context_id, status FROM jobs WHERE task_id = $1 AND tenant_id = $2", taskId.Value, tenantId.Value);
         batch.Add(
             """
             SELECT e.seq, e.kind, e.at, e.body::text FROM job_events e JOIN jobs j USING (job_id)

@@ -62,7 +62,7 @@ internal static class JobTransitions
                 """
                 INSERT INTO outbox (message_id, component, topic, payload)
                 SELECT $2, $3, $4, jsonb_build_object(
-                    'kind', 'jobEnded', 'jobId', job_id, 'taskId', task_id, 'tenantId', tenant_id, 'module', module_name || '@' || module_version,
+                    'kind', 'jobEnded', 'jobId', client_job_id, 'taskId', task_id, 'tenantId', tenant_id, 'module', module_name || '@' || module_version,
                     'manifestSha256', manifest_sha256, 'status', status, 'unitCount', unit_count, 'unitsCompleted', units_completed,
                     'unitsFailed', units_failed, 'meteredMilliseconds', metered_ms, 'chargedMicrocredits', charged_microcredits,
                     'submittedAt', submitted_at, 'endedAt', ended_at)

@@ -34,13 +34,13 @@ internal sealed class ListJobs(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.Command(
             """
-            SELECT job_id, task_id, module_name || '@' || module_version, status, reason, unit_count, units_completed, units_failed, submitted_at, ended_at
+            SELECT client_job_id, task_id, module_name || '@' || module_version, status, reason, unit_count, units_completed, units_failed, submitted_at, ended_at
             FROM jobs
             WHERE tenant_id = $1
                 AND ($2 IS NULL OR (submitted_at, job_id) < (SELECT submitted_at, job_id FROM jobs WHERE job_id = $2 AND tenant_id = $1))
             ORDER BY submitted_at DESC, job_id DESC LIMIT $3
             """,
-            tenantId.Value, new TypedValue(before?.Value, NpgsqlDbType.Uuid), PageSize + 1);
+            tenantId.Value, new TypedValue(before is { } last ? TaskIds.KeyOf(tenantId, last).Value : null, NpgsqlDbType.Uuid), PageSize + 1);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var jobs = new List<JobListItem>();
         while (await reader.ReadAsync(cancellationToken))

@@ -67,7 +67,7 @@ internal sealed partial class SubmitJob(
         {
             return await InsertAsync(request, module!, decision, cancellationToken);
         }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UniqueViolation && exception.ConstraintName is "jobs_pkey" or "jobs_task_id_key")
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UniqueViolation && exception.ConstraintName is "jobs_pkey" or "jobs_task_id_key" or "jobs_client_job_id_key")
         {
             // The same submission won a moment ago, or long ago; it is committed, since the insert waited for it.
             return await FindEarlierAsync(request, cancellationToken)
@@ -78,7 +78,7 @@ internal sealed partial class SubmitJob(
     private async Task<SubmitJobResponse?> FindEarlierAsync(SubmitJobRequest request, CancellationToken cancellationToken)
     {
         await using var command = dataSource.Command(
-            "SELECT tenant_id, manifest_sha256, task_id, price_microcredits FROM jobs WHERE job_id = $1", request.Spec.JobId.Value);
+            "SELECT tenant_id, manifest_sha256, task_id, price_microcredits FROM jobs WHERE job_id = $1", TaskIds.KeyOf(request.TenantId, request.Spec.JobId).Value);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         if (!await reader.ReadAsync(cancellationToken))
         {
@@ -105,8 +105,8 @@ internal sealed partial class SubmitJob(
 
         // Last: the creator's account is locked for as short as can be.
         batch.Add(
-            "SELECT outcome, available_microcredits FROM ledger.place_hold_v1($1, $2, $3, $4, $1)",
-            request.Spec.JobId.Value, request.TenantId.Value, decision.PriceMicrocredits, deadline.AddSeconds(options.Value.HoldGraceSeconds));
+            "SELECT outcome, available_microcredits FROM ledger.place_hold_v1($1, $2, $3, $4, $5)",
+            taskId.Value, request.TenantId.Value, decision.PriceMicrocredits, deadline.AddSeconds(options.Value.HoldGraceSeconds), request.Spec.JobId.Value);
 
         HoldOutcome hold;
         long available;
@@ -135,22 +135,23 @@ internal sealed partial class SubmitJob(
         NpgsqlBatch batch, SubmitJobRequest request, TaskId taskId, ModuleVersion module, SubmitDecision decision, DateTimeOffset now, DateTimeOffset deadline)
     {
         var spec = request.Spec;
+        var key = TaskIds.KeyOf(request.TenantId, spec.JobId);
         batch.Add(
             """
             INSERT INTO jobs (job_id, tenant_id, task_id, context_id, manifest_sha256, module_name, module_version,
                 developer_tenant_id, rate_per_minute_microcredits, runtime, manifest, assets, public_parameters, allow_overflow,
                 recipients, device_kind, memory_bytes, scratch_bytes, unit_count, max_unit_device_seconds,
-                unit_worst_case_microcredits, price_microcredits, cap_microcredits, submitted_at, deadline_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+                unit_worst_case_microcredits, price_microcredits, cap_microcredits, submitted_at, deadline_at, client_job_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
             """,
-            spec.JobId.Value, request.TenantId.Value, taskId.Value, request.ContextId, spec.Manifest.BlobSha256, module.Name, module.Version,
+            key.Value, request.TenantId.Value, taskId.Value, request.ContextId, spec.Manifest.BlobSha256, module.Name, module.Version,
             module.DeveloperTenantId.Value, module.RatePerMinuteMicrocredits, JsonValue.Of(module.Runtime), JsonValue.Of(spec.Manifest), JsonValue.Of(spec.Assets),
             new JsonValue(spec.PublicParameters?.GetRawText()), spec.AllowOverflow,
             decision.Recipients.ToArray(), SqlNames.Of(module.Runtime.DeviceKind), module.Runtime.MemoryMebibytes * 1_048_576L, decision.ScratchBytes,
-            spec.UnitCount, spec.MaxUnitDeviceSeconds, decision.UnitWorstCaseMicrocredits, decision.PriceMicrocredits, spec.CapMicrocredits, now, deadline);
-        batch.Add("INSERT INTO units (job_id, unit_index) SELECT $1, generate_series(0, $2 - 1)", spec.JobId.Value, spec.UnitCount);
+            spec.UnitCount, spec.MaxUnitDeviceSeconds, decision.UnitWorstCaseMicrocredits, decision.PriceMicrocredits, spec.CapMicrocredits, now, deadline, spec.JobId.Value);
+        batch.Add("INSERT INTO units (job_id, unit_index) SELECT $1, generate_series(0, $2 - 1)", key.Value, spec.UnitCount);
         batch.Add(
-            "INSERT INTO pending_units (job_id, unit_index, ready_at) SELECT $1, generate_series(0, $2 - 1), $3", spec.JobId.Value, spec.UnitCount, now);
+            "INSERT INTO pending_units (job_id, unit_index, ready_at) SELECT $1, generate_series(0, $2 - 1), $3", key.Value, spec.UnitCount, now);
 
         var complete = decision.Recipients.ToHashSet(StringComparer.Ordinal);
         var grants = spec.Grants.Where(grant => complete.Contains(grant.RecipientKeyId)).DistinctBy(grant => (grant.RecipientKeyId, grant.AssetId)).ToList();
@@ -159,12 +160,12 @@ internal sealed partial class SubmitJob(
             INSERT INTO job_grants (job_id, recipient_key_id, asset_id, encapsulated_key, wrapped_key)
             SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::bytea[], $5::bytea[])
             """,
-            spec.JobId.Value, grants.Select(grant => grant.RecipientKeyId).ToArray(), grants.Select(grant => grant.AssetId).ToArray(),
+            key.Value, grants.Select(grant => grant.RecipientKeyId).ToArray(), grants.Select(grant => grant.AssetId).ToArray(),
             grants.Select(grant => grant.EncapsulatedKey).ToArray(), grants.Select(grant => grant.WrappedKey).ToArray());
         JobEventLog.Append(
-            batch, spec.JobId, JobEventKind.Submitted,
+            batch, key, JobEventKind.Submitted,
             new JobEventBody(Status: JobStatus.Submitted, Reason: "Accepted; waits for a node.", UnitCount: spec.UnitCount, UnitsCompleted: 0, UnitsFailed: 0), now);
-        JobEventLog.Wake(batch, spec.JobId);
+        JobEventLog.Wake(batch, key);
     }
 
     private static SubmitJobResponse Refuse(HoldOutcome hold, SubmitJobRequest request, long price, long available) => hold switch

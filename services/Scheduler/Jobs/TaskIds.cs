@@ -21,4 +21,7 @@ internal static class TaskIds
         hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
         return new TaskId(new Guid(hash[..guidBytes], bigEndian: true));
     }
+
+    /// <summary>What the job is known by in every table here and as its hold: job ids are only unique within their tenant.</summary>
+    public static JobId KeyOf(TenantId tenantId, JobId clientJobId) => new(Of(tenantId, clientJobId).Value);
 }

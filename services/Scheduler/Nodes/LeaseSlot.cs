@@ -121,7 +121,7 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
         batch.Add(
             """
             SELECT status, tenant_id, task_id, unit_count, max_unit_device_seconds, unit_worst_case_microcredits,
-                module_name || '@' || module_version, runtime::text, manifest::text, assets::text
+                module_name || '@' || module_version, runtime::text, manifest::text, assets::text, client_job_id
             FROM jobs WHERE job_id = $1 FOR SHARE
             """,
             request.JobId.Value);
@@ -148,6 +148,7 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
         {
             TenantId = new(reader.GetGuid(1)),
             TaskId = new(reader.GetGuid(2)),
+            ClientJobId = new(reader.GetGuid(10)),
             UnitCount = reader.GetInt32(3),
             MaxUnitDeviceSeconds = reader.GetInt32(4),
             Module = reader.GetString(6),
@@ -210,6 +211,9 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
 
         public TaskId TaskId { get; init; }
 
+        /// <summary>What the creator's grants name the job by.</summary>
+        public JobId ClientJobId { get; init; }
+
         public int UnitCount { get; init; }
 
         public int MaxUnitDeviceSeconds { get; init; }
@@ -231,7 +235,7 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
         public static Checked Refuse(LeaseOutcome outcome, string explanation) => new() { Refusal = outcome, Explanation = explanation };
 
         public LeaseOffer ToOffer(LeaseRequest request, AttemptId attemptId, long token, int slot, int number, DateTimeOffset expires) => new(
-            request.NodeId, request.Epoch, attemptId, token, slot, TenantId, request.JobId, TaskId, request.UnitIndex, UnitCount, number,
+            request.NodeId, request.Epoch, attemptId, token, slot, TenantId, ClientJobId, TaskId, request.UnitIndex, UnitCount, number,
             Module, Runtime!, Manifest!, Assets, Grants, MaxUnitDeviceSeconds, expires);
     }
 }

@@ -15,10 +15,10 @@ internal static class Books
         Assert.Equal(money.HeldMicrocredits, money.ChargedMicrocredits + money.ReleasedMicrocredits);
         Assert.Equal(money.ChargedMicrocredits, money.NodeEarnedMicrocredits + money.DeveloperEarnedMicrocredits + money.PlatformEarnedMicrocredits);
 
-        Assert.Equal(job.UnitsCompleted, await CountAsync(platform, "SELECT count(*) FROM ledger.captures WHERE hold_id = $1", jobId));
-        Assert.Equal(job.UnitsCompleted, await CountAsync(platform, "SELECT count(DISTINCT unit_index) FROM ledger.captures WHERE hold_id = $1", jobId));
-        Assert.Equal(money.ChargedMicrocredits, await CountAsync(platform, "SELECT coalesce(sum(charge), 0)::bigint FROM ledger.captures WHERE hold_id = $1", jobId));
-        await Wait.ForAsync(() => CountAsync(platform, "SELECT count(*) FROM ledger.captures WHERE hold_id = $1 AND posted_at IS NULL", jobId), open => open == 0, "every capture to be posted");
+        Assert.Equal(job.UnitsCompleted, await CountAsync(platform, "SELECT count(*) FROM ledger.captures WHERE hold_id = (SELECT hold_id FROM ledger.holds WHERE job_id = $1)", jobId));
+        Assert.Equal(job.UnitsCompleted, await CountAsync(platform, "SELECT count(DISTINCT unit_index) FROM ledger.captures WHERE hold_id = (SELECT hold_id FROM ledger.holds WHERE job_id = $1)", jobId));
+        Assert.Equal(money.ChargedMicrocredits, await CountAsync(platform, "SELECT coalesce(sum(charge), 0)::bigint FROM ledger.captures WHERE hold_id = (SELECT hold_id FROM ledger.holds WHERE job_id = $1)", jobId));
+        await Wait.ForAsync(() => CountAsync(platform, "SELECT count(*) FROM ledger.captures WHERE hold_id = (SELECT hold_id FROM ledger.holds WHERE job_id = $1) AND posted_at IS NULL", jobId), open => open == 0, "every capture to be posted");
         Assert.Equal(
             -money.ChargedMicrocredits,
             await CountAsync(
