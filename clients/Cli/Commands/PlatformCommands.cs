@@ -10,7 +10,7 @@ internal static class PlatformCommands
 {
     private static readonly Option<string> Ports = new("--ports") { Description = "'fixed' takes the default ports, 'auto' free ones.", DefaultValueFactory = _ => "fixed" };
     private static readonly Option<string[]> Port = new("--port") { Description = "Moves one port: NAME=NUMBER, for example gateway=9090. May be repeated.", AllowMultipleArgumentsPerToken = false };
-    private static readonly Option<string> Sidecar = new("--sidecar") { Description = "auto, embedded or daprd.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<string> Sidecar = new("--sidecar") { Description = "auto or embedded; both are the embedded one in this version.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Postgres = new("--postgres") { Description = "Connection string of a superuser; without it a private cluster is made." };
     private static readonly Option<int> Nodes = new("--nodes") { Description = "Edge nodes to start on this machine.", DefaultValueFactory = _ => 1 };
     private static readonly Option<int> Slots = new("--slots") { Description = "Units that one node runs at the same time.", DefaultValueFactory = _ => 2 };

@@ -263,18 +263,10 @@ internal sealed class LocalPlatform
         throw new CliException($"{name} did not listen on 127.0.0.1:{port} within 20 s.");
     }
 
-    private string ChooseSidecar()
-    {
-        var real = Shell.Find("daprd") is not null && Shell.Find("placement") is not null;
-        if (options.Sidecar == "daprd")
-        {
-            throw new CliException(real
-                ? "--sidecar daprd is not wired into 'up' yet: run 'dapr run -f dapr.yaml' with the environment that docs/operators.md lists."
-                : "--sidecar daprd needs daprd and placement on the PATH. Use --sidecar embedded.", exitCode: 2);
-        }
-
-        return "embedded";
-    }
+    private string ChooseSidecar() => options.Sidecar is "auto" or "embedded"
+        ? "embedded"
+        : throw new CliException(
+            $"--sidecar is '{options.Sidecar}'. 'up' starts the embedded sidecar: use 'embedded' or 'auto'. With Dapr installed, 'dapr run -f dapr.yaml' runs the services on daprd.", exitCode: 2);
 
     private Dictionary<string, string> AppEnvironment(string app)
     {
