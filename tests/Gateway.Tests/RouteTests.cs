@@ -26,7 +26,7 @@ public sealed class RouteTests
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
             ["RENDERTRUST_ENVIRONMENT"] = "Development",
-            ["APP_PORT"] = $"{PostgresServer.FreePort()}",
+            ["APP_PORT"] = $"{TestPorts.Free()}",
             ["ConnectionStrings:Postgres"] = "Host=127.0.0.1;Port=1;Database=none",
             ["Gateway:Blobs:Directory"] = Path.GetTempPath(),
         });

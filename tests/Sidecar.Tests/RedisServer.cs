@@ -31,7 +31,7 @@ public sealed class RedisServer : IAsyncLifetime
         }
 
         this.binary = binary;
-        Port = PostgresServer.FreePort();
+        Port = TestPorts.Free();
         directory = Directory.CreateTempSubdirectory("rt-redis-").FullName;
         await StartAsync();
     }

@@ -24,7 +24,7 @@ internal sealed class SidecarRig : IAsyncDisposable
 
     public RigApp AddApp(string id, IReadOnlyList<string>? command = null, string extra = "", bool withPort = true)
     {
-        var app = new RigApp(id, withPort ? PostgresServer.FreePort() : 0, PostgresServer.FreePort(), PostgresServer.FreePort());
+        var app = new RigApp(id, withPort ? TestPorts.Free() : 0, TestPorts.Free(), TestPorts.Free());
         apps.Add((app, command ?? [], extra));
         Directory.CreateDirectory(Path.Combine(Root, id));
         return app;

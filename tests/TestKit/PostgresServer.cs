@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 
 namespace RenderTrust.TestKit;
@@ -15,13 +13,6 @@ public static class PostgresServer
 
     /// <summary>Superuser connection string without a database.</summary>
     public static Task<string> ConnectionStringAsync() => Started.Value;
-
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static async Task<string> StartAsync()
     {
@@ -41,7 +32,7 @@ public static class PostgresServer
 
         // Under /var/tmp and not the clone: user postgres cannot enter a clone under /root.
         var folder = $"/var/tmp/rendertrust-test-{Environment.ProcessId}";
-        var port = FreePort();
+        var port = TestPorts.Free();
         var asPostgres = Environment.UserName == "root";
         Run(asPostgres, "sh", "-c", $"rm -rf {folder} && mkdir -m 700 {folder} && {bin}/initdb -D {folder}/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 && {bin}/pg_ctl -D {folder}/data -w -t 60 -l {folder}/log -o '-p {port} -h 127.0.0.1 -k {folder} -c max_connections=300' start");
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Run(asPostgres, "sh", "-c", $"{bin}/pg_ctl -D {folder}/data -m immediate -w stop; rm -rf {folder}");

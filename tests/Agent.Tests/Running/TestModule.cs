@@ -7,6 +7,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using RenderTrust.Agent.Images;
+using RenderTrust.TestKit;
 
 [assembly: AssemblyFixture(typeof(RenderTrust.Agent.Tests.Running.TestModules))]
 
@@ -162,13 +163,6 @@ public sealed class TestModules : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    internal static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     private static string RepositoryRoot([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "../../.."));
 
     private static string Digest(byte[] bytes) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes));
@@ -204,7 +198,7 @@ public sealed class TestModules : IAsyncDisposable
 
     private async Task StartRegistryAsync(CancellationToken cancellationToken)
     {
-        RegistryAddress = $"127.0.0.1:{FreePort()}";
+        RegistryAddress = $"127.0.0.1:{TestPorts.Free()}";
         var config = Path.Combine(_folder, "registry.yml");
         await File.WriteAllTextAsync(config, $$$"""
             version: 0.1

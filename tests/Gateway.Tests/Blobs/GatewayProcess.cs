@@ -13,7 +13,7 @@ internal sealed class GatewayProcess : IDisposable
 
     public GatewayProcess(TestDatabase database, FakeSidecar sidecar, string folder)
     {
-        Url = new Uri($"http://127.0.0.1:{PostgresServer.FreePort()}");
+        Url = new Uri($"http://127.0.0.1:{TestPorts.Free()}");
         start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "RenderTrust.Gateway.dll")])
         {
             WorkingDirectory = folder,
@@ -21,10 +21,10 @@ internal sealed class GatewayProcess : IDisposable
             RedirectStandardError = true,
             Environment =
             {
-                ["APP_PORT"] = $"{PostgresServer.FreePort()}", ["APP_API_TOKEN"] = "app-token", ["DAPR_HTTP_PORT"] = $"{sidecar.Port}",
+                ["APP_PORT"] = $"{TestPorts.Free()}", ["APP_API_TOKEN"] = "app-token", ["DAPR_HTTP_PORT"] = $"{sidecar.Port}",
                 ["ConnectionStrings__Postgres"] = database.ConnectionStringFor("gateway"),
                 ["Gateway__PublicUrl"] = $"{Url}".TrimEnd('/'), ["Gateway__Blobs__Directory"] = Path.Combine(folder, "blobs"),
-                ["Gateway__Hub__Port"] = $"{PostgresServer.FreePort()}", ["Gateway__Hub__KeyDirectory"] = Path.Combine(folder, "keys"),
+                ["Gateway__Hub__Port"] = $"{TestPorts.Free()}", ["Gateway__Hub__KeyDirectory"] = Path.Combine(folder, "keys"),
             },
         };
     }

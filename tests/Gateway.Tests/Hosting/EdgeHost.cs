@@ -32,7 +32,7 @@ internal sealed class EdgeHost : IAsyncDisposable
     public static async Task<EdgeHost> StartAsync(params (string Key, string Value)[] settings)
     {
         var sidecar = await FakeSidecar.StartAsync();
-        var (publicPort, appPort) = (PostgresServer.FreePort(), PostgresServer.FreePort());
+        var (publicPort, appPort) = (TestPorts.Free(), TestPorts.Free());
         var builder = WebApplication.CreateBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {

@@ -50,7 +50,7 @@ internal sealed class HubHost : IAsyncDisposable
 
     private static async Task<HubHost> StartOnceAsync(TestDatabase database, string folder, HubSidecar sidecar, (string Key, string Value)[] settings)
     {
-        var (nodePort, publicPort, appPort) = (PostgresServer.FreePort(), PostgresServer.FreePort(), PostgresServer.FreePort());
+        var (nodePort, publicPort, appPort) = (TestPorts.Free(), TestPorts.Free(), TestPorts.Free());
         var builder = WebApplication.CreateBuilder();
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
