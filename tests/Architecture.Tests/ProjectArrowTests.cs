@@ -11,6 +11,7 @@ public sealed class ProjectArrowTests
         ["libs/Sealing"] = [],
         ["libs/A2A"] = [],
         ["libs/Postgres"] = [],
+        ["libs/TaskHubProtocol"] = [],
         ["libs/ServiceDefaults"] = ["libs/Contracts"],
         ["libs/EdgeProtocol"] = ["libs/Contracts"],
         ["services/Identity"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
@@ -19,7 +20,7 @@ public sealed class ProjectArrowTests
         ["services/Catalog"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
         ["gateway/Gateway"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres", "libs/A2A", "libs/EdgeProtocol"],
         ["edge/Agent"] = ["libs/Contracts", "libs/EdgeProtocol", "libs/Sealing"],
-        ["edge/Sidecar"] = ["libs/Postgres"],
+        ["edge/Sidecar"] = ["libs/Postgres", "libs/TaskHubProtocol"],
         ["clients/Client"] = ["libs/Contracts", "libs/A2A", "libs/Sealing"],
         ["clients/Cli"] = ["clients/Client"],
     };
