@@ -29,7 +29,8 @@ public sealed class PublishTests(CatalogHost host) : IClassFixture<CatalogHost>
         Assert.Equal(["render"], made.Tags);
         Assert.Empty(made.Examples);
         Assert.True(JsonElement.DeepEquals(request.ParametersSchema!.Value, made.ParametersSchema!.Value));
-        Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE topic = 'module-events' AND payload->>'name' = 'read-back'"));
+        Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE component = 'pubsub' AND topic = 'module-events' AND payload->>'name' = 'read-back'"));
+        Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE component = 'broadcast' AND topic = 'module-events' AND payload->>'name' = 'read-back'"));
         Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE topic = 'evidence' AND payload->'facts'->>'module' = 'read-back@1.0.0'"));
     }
 
@@ -49,7 +50,7 @@ public sealed class PublishTests(CatalogHost host) : IClassFixture<CatalogHost>
         var problem = await CatalogHost.ProblemAsync(await host.PublishAsync(tenant, request with { Title = "Other" }), HttpStatusCode.Conflict);
 
         Assert.Equal("otherContent", problem.GetProperty("code").GetString());
-        Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE topic = 'module-events' AND payload->>'name' = 'again'"));
+        Assert.Equal(1, await host.CountAsync("SELECT count(*) FROM outbox WHERE component = 'pubsub' AND topic = 'module-events' AND payload->>'name' = 'again'"));
     }
 
     [Fact]

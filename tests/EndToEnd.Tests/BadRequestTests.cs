@@ -143,8 +143,11 @@ public sealed class BadRequestTests(PlatformFixture platform) : IAsyncLifetime
     public async Task The_agent_answers_plain_text_and_shows_its_card_to_anyone()
     {
         var message = RawJob.MessageOf([new JsonObject { ["text"] = "What do you do?" }]);
-        var answer = await _creator.CallAsync("SendMessage", message);
-        Assert.Contains("povray@", answer.Json.GetProperty("result").GetProperty("message").GetProperty("parts")[0].GetProperty("text").GetString(), StringComparison.Ordinal);
+
+        // The gateway hears of the module by an event, moments after `up` has published it.
+        await Wait.ForAsync(
+            async () => (await _creator.CallAsync("SendMessage", message)).Json.GetProperty("result").GetProperty("message").GetProperty("parts")[0].GetProperty("text").GetString()!,
+            text => text.Contains("povray@", StringComparison.Ordinal));
 
         using var http = new HttpClient();
         var card = await http.GetStringAsync(new Uri(platform.Gateway, "/.well-known/agent-card.json"), Token);

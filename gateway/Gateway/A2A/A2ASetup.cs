@@ -25,6 +25,7 @@ internal static class A2ASetup
 
     public static void MapA2A(this IEndpointRouteBuilder endpoints)
     {
+        OnModulePublished.Map(endpoints);
         endpoints.MapA2AJsonRpc("/a2a").RequireScope(Scopes.Jobs);
         endpoints.MapA2AAgentCard(
             async (http, cancellationToken) => Descriptions.Card(

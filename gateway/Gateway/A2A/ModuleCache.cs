@@ -10,6 +10,7 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
 {
     private readonly ConcurrentDictionary<string, ModuleVersion> _versions = new(StringComparer.Ordinal);
     private volatile Listed? _listed;
+    private int _publications;
 
     /// <param name="reference">name@version, already checked for form.</param>
     public async Task<ModuleVersion?> FindAsync(string reference, CancellationToken cancellationToken)
@@ -33,7 +34,8 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
     public async Task<IReadOnlyList<ModuleVersion>> ListAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (_listed is { } listed && listed.Until > now)
+        var publications = Volatile.Read(ref _publications);
+        if (_listed is { } listed && listed.Until > now && listed.Publications == publications)
         {
             return listed.Modules;
         }
@@ -46,7 +48,7 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
                 _versions[module.Reference] = module;
             }
 
-            _listed = new Listed([.. modules.OrderBy(module => module.Name, StringComparer.Ordinal)], now.AddSeconds(options.Value.CatalogCacheSeconds));
+            _listed = new Listed([.. modules.OrderBy(module => module.Name, StringComparer.Ordinal)], now.AddSeconds(options.Value.CatalogCacheSeconds), publications);
         }
         catch (Exception exception) when (NeighbourFaults.IsOne(exception))
         {
@@ -59,8 +61,14 @@ internal sealed partial class ModuleCache(AppInvoker apps, IOptions<A2AGatewayOp
         return _listed.Modules;
     }
 
+    /// <summary>
+    /// The next question goes to the catalog. The list that is there stays: it serves while the catalog is away. A list that was asked for
+    /// before this and arrives after it does not count as new either, because it carries the number of publications known when it was asked for.
+    /// </summary>
+    public void Refresh() => Interlocked.Increment(ref _publications);
+
     [LoggerMessage(LogLevel.Warning, "The last known list of modules is used: {Cause}")]
     private static partial void LogStale(ILogger logger, string cause);
 
-    private sealed record Listed(IReadOnlyList<ModuleVersion> Modules, DateTimeOffset Until);
+    private sealed record Listed(IReadOnlyList<ModuleVersion> Modules, DateTimeOffset Until, int Publications);
 }

@@ -21,7 +21,7 @@ internal enum PublishOutcome
     Published,
 }
 
-/// <summary>Told on topic <c>module-events</c>.</summary>
+/// <summary>Told on topic <c>module-events</c>, of <c>pubsub</c> and of <c>broadcast</c>.</summary>
 internal sealed record ModulePublished(
     Guid EventId, string Kind, DateTimeOffset At, string Name, string Version, TenantId DeveloperTenantId, string ImageDigest, long RatePerMinuteMicrocredits, string ContentSha256);
 
@@ -135,7 +135,11 @@ internal static partial class PublishModule
         await insert.ExecuteNonQueryAsync(cancellationToken);
         var fact = new ModulePublished(
             Guid.CreateVersion7(now), "versionPublished", now, request.Name, request.Version, tenant, request.Runtime.ImageDigest, request.RatePerMinuteMicrocredits, hash);
-        await Outbox.AddAsync(transaction, fact.EventId, Topics.PubSub, Topics.ModuleEvents, JsonSerializer.Serialize(fact, WireJson.Options), cancellationToken);
+        var payload = JsonSerializer.Serialize(fact, WireJson.Options);
+        await Outbox.AddAsync(transaction, fact.EventId, Topics.PubSub, Topics.ModuleEvents, payload, cancellationToken);
+
+        // And to every replica of everyone who keeps a list of modules.
+        await Outbox.AddAsync(transaction, Guid.CreateVersion7(now), Topics.Broadcast, Topics.ModuleEvents, payload, cancellationToken);
         var evidence = new
         {
             FactId = Guid.CreateVersion7(now), Kind = "catalog.versionPublished", At = now, TenantId = tenant,
