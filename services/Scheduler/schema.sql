@@ -59,9 +59,12 @@ CREATE TRIGGER jobs_end_once BEFORE UPDATE OF status ON jobs FOR EACH ROW
 CREATE TABLE units (
     job_id uuid NOT NULL REFERENCES jobs,
     unit_index int NOT NULL CHECK (unit_index >= 0),
-    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'leased', 'completed', 'failed', 'canceled')),
+    -- undecided: its last attempt failed or was lost, and the job's saga has not said yet what becomes of the unit.
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'leased', 'undecided', 'completed', 'failed', 'canceled')),
     reason text,
     attempt_count int NOT NULL DEFAULT 0,
+    -- Remembered here, because the pending row goes with every lease.
+    lane text NOT NULL DEFAULT 'fleet' CHECK (lane IN ('fleet', 'overflow')),
     PRIMARY KEY (job_id, unit_index)
 );
 
@@ -77,6 +80,8 @@ CREATE TABLE pending_units (
     parked_reason text,
     retry_at timestamptz,
     examined_at timestamptz,
+    -- A unit that the fleet could not complete waits for overflow nodes only.
+    lane text NOT NULL DEFAULT 'fleet' CHECK (lane IN ('fleet', 'overflow')),
     PRIMARY KEY (job_id, unit_index),
     FOREIGN KEY (job_id, unit_index) REFERENCES units
 );
@@ -90,6 +95,12 @@ CREATE TABLE job_grants (
     encapsulated_key bytea NOT NULL,
     wrapped_key bytea NOT NULL,
     PRIMARY KEY (job_id, recipient_key_id, asset_id)
+);
+
+-- Keys of overflow nodes: a job may overflow only if its creator sealed it to one of them.
+CREATE TABLE overflow_keys (
+    recipient_key_id text PRIMARY KEY,
+    added_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE nodes (
@@ -183,6 +194,52 @@ CREATE TABLE timings (
     at timestamptz NOT NULL
 );
 CREATE INDEX timings_by_task ON timings (task_id, name);
+
+-- One row per job whose saga the durable engine knows, or is still to hear of. Removed with the saga's history, so the table stays small.
+CREATE TABLE sagas (
+    job_id uuid PRIMARY KEY REFERENCES jobs,
+    -- Not urgent: whatever the saga has to hear starts it earlier, and a job that ends before costs one instance and one turn less.
+    start_at timestamptz NOT NULL,
+    started_at timestamptz,
+    -- The evidence is recorded: nothing is left to do, and late signals are no news.
+    done_at timestamptz,
+    -- A step that failed for good waits for an operator: resume_saga(job_id).
+    parked_step text,
+    parked_reason text,
+    parked_at timestamptz,
+    CHECK ((parked_at IS NULL) = (parked_step IS NULL)),
+    CHECK ((parked_at IS NULL) = (parked_reason IS NULL))
+);
+CREATE INDEX sagas_to_start ON sagas (start_at) WHERE started_at IS NULL;
+CREATE INDEX sagas_done ON sagas (done_at) WHERE done_at IS NOT NULL;
+
+-- What a saga has to hear, written in the transaction that made it true. A row stays until its effect is in the tables, and goes in the same
+-- transaction: whatever the engine loses is handed over again.
+CREATE TABLE saga_signals (
+    -- The key of what it tells: job/unit/attempt/failed, job/ended.
+    signal_id text PRIMARY KEY,
+    position bigint GENERATED ALWAYS AS IDENTITY,
+    job_id uuid NOT NULL REFERENCES jobs,
+    kind text NOT NULL CHECK (kind IN ('unitFailed', 'ended', 'resumed')),
+    body jsonb NOT NULL,
+    -- When to hand it over, for the first time or again.
+    due_at timestamptz NOT NULL
+);
+CREATE INDEX saga_signals_due ON saga_signals (due_at);
+CREATE INDEX saga_signals_by_job ON saga_signals (job_id, position);
+
+-- For operators, once the cause is mended: the parked step is tried again. False when the job's saga is not parked.
+CREATE FUNCTION resume_saga(p_job_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = scheduler, pg_temp AS $$
+BEGIN
+    UPDATE sagas SET parked_step = NULL, parked_reason = NULL, parked_at = NULL WHERE job_id = p_job_id AND parked_at IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+
+    INSERT INTO saga_signals (signal_id, job_id, kind, body, due_at)
+    VALUES (p_job_id || '/resumed/' || gen_random_uuid(), p_job_id, 'resumed', '{}', now());
+    RETURN true;
+END $$;
 
 CREATE TABLE outbox (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
