@@ -12,11 +12,12 @@ public sealed class ProjectArrowTests
         ["libs/A2A"] = [],
         ["libs/Postgres"] = [],
         ["libs/TaskHubProtocol"] = [],
+        ["libs/compat/Dapr.Workflow"] = ["libs/TaskHubProtocol"],
         ["libs/ServiceDefaults"] = ["libs/Contracts"],
         ["libs/EdgeProtocol"] = ["libs/Contracts"],
         ["services/Identity"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
         ["services/Ledger"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
-        ["services/Scheduler"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
+        ["services/Scheduler"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres", "libs/compat/Dapr.Workflow"],
         ["services/Catalog"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],
         ["gateway/Gateway"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres", "libs/A2A", "libs/EdgeProtocol"],
         ["edge/Agent"] = ["libs/Contracts", "libs/EdgeProtocol", "libs/Sealing"],
@@ -71,9 +72,13 @@ public sealed class ProjectArrowTests
     private static IEnumerable<string> Projects() =>
         ProjectFiles().Select(file => Path.GetRelativePath(Root, Path.GetDirectoryName(file)!).Replace('\\', '/')).Where(path => !path.StartsWith("tests/", StringComparison.Ordinal));
 
-    private static IEnumerable<string> References(string project) =>
-        XDocument.Load(Path.Combine(Root, project, Path.GetFileName(project) + ".csproj")).Descendants("ProjectReference")
+    private static IEnumerable<string> References(string project)
+    {
+        var file = XDocument.Load(Path.Combine(Root, project, Path.GetFileName(project) + ".csproj"));
+        var projects = file.Descendants("ProjectReference")
             .Select(reference => Path.GetRelativePath(Root, Path.GetDirectoryName(Path.GetFullPath(Path.Combine(Root, project, reference.Attribute("Include")!.Value)))!));
+        return projects.Concat(file.Descendants("StandIn").Select(standIn => $"libs/compat/{standIn.Attribute("Include")!.Value}"));
+    }
 
     private static IEnumerable<string> ProjectFiles() =>
         new[] { "libs", "services", "gateway", "edge", "clients", "tests", "load" }
