@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using RenderTrust.Agent;
 using RenderTrust.Agent.Enrollment;
 using RenderTrust.Agent.Hosting;
+using RenderTrust.Contracts;
 
 var state = new Option<string>("--state") { Description = "Folder of this node's identity and outbox", Required = true };
 
@@ -69,8 +70,9 @@ run.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
         console.UseUtcTimestamp = true;
     }));
     services.AddSingleton(TimeProvider.System);
-    services.AddSingleton(new NodeEnvironment(
-        Environment.GetEnvironmentVariable("RENDERTRUST_ENVIRONMENT") == "Development", Environment.GetEnvironmentVariable("DOCKER_HOST")));
+    var development = Environment.GetEnvironmentVariable("RENDERTRUST_ENVIRONMENT") == "Development";
+    Failpoint.Enable(development, Environment.GetEnvironmentVariable(Failpoint.FolderVariable));
+    services.AddSingleton(new NodeEnvironment(development, Environment.GetEnvironmentVariable("DOCKER_HOST")));
     services.AddSingleton<NodeHost>();
     await using var provider = services.BuildServiceProvider();
     await provider.GetRequiredService<NodeHost>().RunAsync(cancellationToken);

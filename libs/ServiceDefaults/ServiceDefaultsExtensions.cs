@@ -31,6 +31,7 @@ public static class ServiceDefaultsExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         var app = ServiceApp.Read(appId, builder.Configuration);
+        Failpoint.Enable(app.IsDevelopment, builder.Configuration[Failpoint.FolderVariable]);
         SetEnvironment(builder, app.IsDevelopment ? Environments.Development : Environments.Production);
         builder.Services.AddSingleton(app);
         builder.Services.AddSingleton(TimeProvider.System);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using RenderTrust.Agent.Relay;
 using RenderTrust.Agent.Running;
 using RenderTrust.EdgeProtocol;
+using Failpoint = RenderTrust.Contracts.Failpoint;
 
 namespace RenderTrust.Agent.Outbox;
 
@@ -48,6 +49,7 @@ internal sealed partial class ResultDelivery(
 
     public void Acknowledge(ResultAck ack)
     {
+        Failpoint.Hit("agent.result.beforeForget");
         if (outbox.Remove(ack.AttemptId, ack.FencingToken))
         {
             LogAcknowledged(ack.AttemptId, ack.Outcome);
@@ -95,6 +97,7 @@ internal sealed partial class ResultDelivery(
             {
                 var file = entry.BlobFile(output.BlobSha256);
                 await blobs.UploadAsync(output.BlobSha256, file, entry.BlobToken, cancellationToken);
+                Failpoint.Hit("agent.upload.afterBlob");
                 File.Delete(file);
             }
         }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using RenderTrust.Agent.Outbox;
 using RenderTrust.Agent.Units;
 using RenderTrust.EdgeProtocol;
+using Failpoint = RenderTrust.Contracts.Failpoint;
 
 namespace RenderTrust.Agent.Relay;
 
@@ -105,6 +106,7 @@ internal sealed partial class HubSession(
     private void Acknowledge(LeaseOffer offer)
     {
         var decision = attempts.Offer(offer);
+        Failpoint.Hit("agent.offer.beforeAcknowledgement");
         Send(new NodeFrame
         {
             LeaseAck = new LeaseAck { AttemptId = offer.AttemptId, FencingToken = offer.FencingToken, Accepted = decision.Accepted, Reason = decision.Reason ?? "" },
@@ -115,6 +117,7 @@ internal sealed partial class HubSession(
     private async Task RevokeAsync(LeaseRevoke revoke)
     {
         var stopped = await attempts.StopAsync(revoke.AttemptId, revoke.FencingToken);
+        Failpoint.Hit("agent.revoke.afterStop");
         Send(new NodeFrame { RevokeAck = new RevokeAck { AttemptId = revoke.AttemptId, Stopped = stopped } });
         LogRevoked(revoke.AttemptId, stopped, revoke.Reason);
     }

@@ -6,6 +6,7 @@ using RenderTrust.Agent.Running;
 using RenderTrust.Agent.Scratch;
 using RenderTrust.EdgeProtocol;
 using RenderTrust.Sealing;
+using Failpoint = RenderTrust.Contracts.Failpoint;
 
 namespace RenderTrust.Agent.Units;
 
@@ -61,7 +62,9 @@ internal sealed partial class UnitWork(
         }
 
         // From here on not the attempt's token: the work is done and must be accounted for, revoked or not.
+        Failpoint.Hit("agent.result.beforeStore");
         await outbox.AddAsync(staged, offer.BlobToken, result, CancellationToken.None);
+        Failpoint.Hit("agent.result.afterStore");
         LogEnded(offer.AttemptId, offer.UnitIndex, result.Succeeded ? "succeeded" : result.FailureClass, result.MeteredMilliseconds, result.Outputs.Count);
     }
 
@@ -84,7 +87,9 @@ internal sealed partial class UnitWork(
         UnitRunResult ended;
         try
         {
+            Failpoint.Hit("agent.launch.before");
             ended = await runner.RunAsync(run, cancellationToken);
+            Failpoint.Hit("agent.launch.afterExit");
         }
         catch (UnitFailedException)
         {

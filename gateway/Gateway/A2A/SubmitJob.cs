@@ -34,7 +34,9 @@ internal sealed partial class SubmitJob(AppInvoker apps, IBlobStore blobs, Modul
         await RefuseMissingBlobsAsync(job, tenant, cancellationToken);
 
         var request = new SubmitJobRequest(tenant, contextId ?? Guid.CreateVersion7().ToString(), spec, receivedAt);
+        Failpoint.Hit("gateway.submit.afterBlobs");
         var response = await PostAsync(request, cancellationToken);
+        Failpoint.Hit("gateway.submit.afterAnswer");
         if (JobRefusals.Of(response, job) is { } refusal)
         {
             LogRefused(logger, spec.JobId, tenant, response.Outcome);

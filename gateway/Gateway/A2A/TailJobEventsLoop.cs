@@ -58,6 +58,7 @@ internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub
                 pause = FirstPause;
                 foreach (var jobEvent in page.Events)
                 {
+                    Failpoint.Hit("gateway.tail.beforeTell");
                     hub.Publish(jobEvent);
                 }
             }

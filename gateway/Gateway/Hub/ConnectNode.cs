@@ -28,6 +28,7 @@ internal sealed partial class ConnectNode(
         var session = new NodeSession(node, options.Value.OutgoingFrames);
         using var lifetime = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, session.Ended);
         var opened = await OpenAsync(node, hello, context.CancellationToken);
+        Failpoint.Hit("gateway.session.afterOpen");
         session.Epoch = opened.Epoch;
         session.Slots = hello.Capabilities.Slots;
         session.Resume(opened.Live);
@@ -241,7 +242,9 @@ internal sealed partial class ConnectNode(
             receivedAt);
         try
         {
+            Failpoint.Hit("gateway.result.beforePost");
             var answer = await PostResultAsync(session, report, cancellationToken);
+            Failpoint.Hit("gateway.result.afterPost");
             var outcome = answer.Outcome.ToString();
             session.Settled(attempt);
             session.TrySend(new HubFrame

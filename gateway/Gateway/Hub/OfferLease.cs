@@ -31,9 +31,11 @@ internal static class OfferLease
 
         // Before it is sent: the result may overtake the acknowledgement.
         session.Leased(offer.AttemptId, offer.TenantId);
+        Failpoint.Hit("gateway.offer.beforeSend");
         var started = time.GetTimestamp();
         var (sent, ack) = await session.OfferAsync(
             offer.AttemptId, offer.FencingToken, new HubFrame { Offer = ToFrame(offer, tokens) }, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken);
+        Failpoint.Hit("gateway.offer.afterAcknowledgement");
         var roundTripMs = time.GetElapsedTime(started).TotalMilliseconds;
         if (!sent)
         {

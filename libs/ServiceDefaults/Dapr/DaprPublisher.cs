@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults;
 
@@ -17,7 +18,9 @@ public sealed class DaprPublisher(SidecarHttp sidecar, ServiceApp app, TimeProvi
         {
             Content = new ByteArrayContent(Envelope(topic, messageId, payloadJson)) { Headers = { ContentType = CloudEvents } },
         };
+        Failpoint.Hit("outbox.publish.before");
         var (response, body) = await sidecar.SendAsync(request, $"Publishing to {component}/{topic}", timeout: null, cancellationToken);
+        Failpoint.Hit("outbox.publish.after");
         using (response)
         {
             if (!response.IsSuccessStatusCode)

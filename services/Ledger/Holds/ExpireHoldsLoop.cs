@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RenderTrust.Contracts;
 using RenderTrust.Ledger.Loops;
 
 namespace RenderTrust.Ledger.Holds;
@@ -18,6 +19,7 @@ internal sealed partial class ExpireHoldsLoop(NpgsqlDataSource database, IOption
         var closed = (int)(await command.ExecuteScalarAsync(cancellationToken))!;
         if (closed > 0)
         {
+            Failpoint.Hit("ledger.expire.afterCommit");
             LogExpired(logger, closed);
         }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RenderTrust.Contracts;
 using RenderTrust.Ledger.Loops;
 using RenderTrust.Postgres;
 
@@ -24,6 +25,7 @@ internal sealed partial class PostCapturesLoop(
         var posted = (int)(await command.ExecuteScalarAsync(cancellationToken))!;
         if (posted > 0)
         {
+            Failpoint.Hit("ledger.post.afterCommit");
             outbox.Wake();
             LogPosted(logger, posted);
         }

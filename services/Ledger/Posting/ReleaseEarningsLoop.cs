@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RenderTrust.Contracts;
 using RenderTrust.Ledger.Loops;
 using RenderTrust.Postgres;
 
@@ -20,6 +21,7 @@ internal sealed partial class ReleaseEarningsLoop(
         var released = (int)(await command.ExecuteScalarAsync(cancellationToken))!;
         if (released > 0)
         {
+            Failpoint.Hit("ledger.release.afterCommit");
             outbox.Wake();
             LogReleased(logger, released);
         }

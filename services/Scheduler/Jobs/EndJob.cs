@@ -27,6 +27,7 @@ internal sealed partial class EndJob(
         JobEventLog.Wake(batch, jobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.end.afterCommit");
         Announce();
         LogEnded(logger, jobId, status, reason);
         return true;

@@ -123,8 +123,10 @@ internal sealed partial class SubmitJob(
             return Refuse(hold, request, decision.PriceMicrocredits, available);
         }
 
+        Failpoint.Hit("scheduler.submit.beforeCommit");
         // Not the caller's token: once the commit is sent, its outcome must be learnt.
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.submit.afterCommit");
         placer.JobSubmitted();
         events.Raise();
         outbox.Wake();

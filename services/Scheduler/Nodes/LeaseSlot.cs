@@ -94,8 +94,10 @@ internal sealed class LeaseSlot(NpgsqlDataSource dataSource, TimeProvider time, 
                 null, null, $"Constraint {exception.ConstraintName} refused slot {slot} for unit {request.UnitIndex}.");
         }
 
+        Failpoint.Hit("scheduler.lease.beforeCommit");
         // Not the caller's token: a lease whose commit is in doubt would stay reserved until it expires.
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.lease.afterCommit");
         return new LeaseResponse(LeaseOutcome.Leased, check.HubAppId, check.ToOffer(request, attemptId, token, slot, number, expires), null);
     }
 

@@ -69,6 +69,7 @@ internal sealed partial class NodeSessions(
         }
 
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.session.afterCommit");
         fleet.SessionOpened(request, epoch, live.ToDictionary(item => item.Slot, item => item.MemoryBytes));
         placer.CapacityChanged();
         outbox.Wake();
@@ -130,6 +131,7 @@ internal sealed partial class NodeSessions(
             await transaction.CommitAsync(CancellationToken.None);
         }
 
+        Failpoint.Hit("scheduler.lost.afterMark");
         LogLost(logger, request.NodeId);
         foreach (var attemptId in await CurrentAttemptsAsync(request.NodeId, cancellationToken))
         {
@@ -168,6 +170,7 @@ internal sealed partial class NodeSessions(
         AttemptTransitions.Lose(batch, job, attempt, now);
         JobEventLog.Wake(batch, job.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("scheduler.lost.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
     }
 

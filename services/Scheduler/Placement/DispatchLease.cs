@@ -25,6 +25,7 @@ internal sealed partial class DispatchLease(
     public async Task OfferAsync(string hubAppId, LeaseOffer offer, DateTimeOffset readyAt, CancellationToken cancellationToken)
     {
         var (outcome, reason) = await AskAsync(hubAppId, offer, cancellationToken);
+        Failpoint.Hit("scheduler.offer.afterAnswer");
         var answeredAt = time.GetUtcNow();
         if (outcome == LeaseOfferOutcome.Acknowledged)
         {
@@ -95,6 +96,7 @@ internal sealed partial class DispatchLease(
         AttemptTransitions.Acknowledge(batch, found.Job, found.Attempt, at);
         JobEventLog.Wake(batch, offer.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("scheduler.acknowledge.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
         events.Raise();
         outbox.Wake();
@@ -127,6 +129,7 @@ internal sealed partial class DispatchLease(
 
         await batch.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.return.afterCommit");
         fleet.Release(offer.NodeId, offer.Slot);
         placer.CapacityChanged();
     }

@@ -85,6 +85,7 @@ internal sealed partial class PlaceUnitsLoop(
                 return;
             }
 
+            Failpoint.Hit("scheduler.claim.afterCommit");
             await PlaceAsync(claimed, claimId, cancellationToken);
         }
     }

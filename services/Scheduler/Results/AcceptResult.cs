@@ -76,7 +76,9 @@ internal sealed partial class AcceptResult(
         var ended = false;
         if (report is { Succeeded: true, Outputs.Count: > 0 })
         {
+            Failpoint.Hit("scheduler.result.beforeCapture");
             var capture = await CaptureAsync(connection, job, attempt, metered, cancellationToken);
+            Failpoint.Hit("scheduler.result.afterCapture");
             if (capture.Outcome is not ("captured" or "alreadyCaptured"))
             {
                 await transaction.RollbackAsync(cancellationToken);
@@ -95,8 +97,15 @@ internal sealed partial class AcceptResult(
 
         JobEventLog.Wake(batch, job.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("scheduler.result.beforeCommit");
+        if (ended)
+        {
+            Failpoint.Hit("scheduler.close.beforeCommit");
+        }
+
         // Not the caller's token: money moves with this commit, and its outcome must be learnt.
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("scheduler.result.afterCommit");
         Announce(attempt, ended);
         return new UnitResultResponse(ResultOutcome.Accepted, null);
     }
@@ -168,6 +177,7 @@ internal sealed partial class AcceptResult(
         outbox.Wake();
         if (jobEnded)
         {
+            Failpoint.Hit("scheduler.close.afterCommit");
             supervisor.Wake();
         }
     }

@@ -234,6 +234,7 @@ internal sealed partial class SuperviseLoop(
             return;
         }
 
+        Failpoint.Hit("scheduler.revoke.afterConfirm");
         await using var command = dataSource.Command(
             "UPDATE attempts SET status = 'revoked', ended_at = $2 WHERE attempt_id = $1 AND status IN ('revoking', 'lost') RETURNING slot",
             row.AttemptId.Value, time.GetUtcNow());
@@ -283,7 +284,9 @@ internal sealed partial class SuperviseLoop(
             await change(batch, found.Job, attempt);
             JobEventLog.Wake(batch, found.Job.JobId);
             await batch.ExecuteNonQueryAsync(cancellationToken);
+            Failpoint.Hit("scheduler.take.beforeCommit");
             await transaction.CommitAsync(CancellationToken.None);
+            Failpoint.Hit("scheduler.take.afterCommit");
         }
 
         LogTaken(logger, attempt.JobId, attempt.UnitIndex, attemptId, attempt.NodeId);

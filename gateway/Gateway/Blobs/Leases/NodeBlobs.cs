@@ -129,6 +129,7 @@ internal static partial class NodeBlobs
             }
         }
 
+        Failpoint.Hit("gateway.blob.afterStore");
         var outcome = put.Value;
         LogWritten(logger, claims.NodeId, claims.AttemptId, sha256, outcome);
         return outcome switch

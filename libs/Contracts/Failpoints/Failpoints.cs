@@ -1,0 +1,52 @@
+namespace RenderTrust.Contracts;
+
+/// <summary>Every failpoint there is, in the order in which a job meets them; a test compares the list with the code.</summary>
+public static class Failpoints
+{
+    public static IReadOnlyList<string> All { get; } =
+    [
+        "gateway.submit.afterBlobs",
+        "gateway.submit.afterAnswer",
+        "scheduler.submit.beforeCommit",
+        "scheduler.submit.afterCommit",
+        "scheduler.claim.afterCommit",
+        "scheduler.lease.beforeCommit",
+        "scheduler.lease.afterCommit",
+        "gateway.offer.beforeSend",
+        "gateway.offer.afterAcknowledgement",
+        "agent.offer.beforeAcknowledgement",
+        "scheduler.offer.afterAnswer",
+        "scheduler.acknowledge.beforeCommit",
+        "agent.launch.before",
+        "agent.launch.afterExit",
+        "agent.result.beforeStore",
+        "agent.result.afterStore",
+        "agent.result.beforeForget",
+        "agent.upload.afterBlob",
+        "gateway.blob.afterStore",
+        "gateway.result.beforePost",
+        "gateway.result.afterPost",
+        "scheduler.result.beforeCapture",
+        "scheduler.result.afterCapture",
+        "scheduler.result.beforeCommit",
+        "scheduler.result.afterCommit",
+        "scheduler.close.beforeCommit",
+        "scheduler.close.afterCommit",
+        "scheduler.end.afterCommit",
+        "gateway.tail.beforeTell",
+        "ledger.expire.afterCommit",
+        "ledger.release.afterCommit",
+        "ledger.post.afterCommit",
+        "outbox.publish.before",
+        "outbox.publish.after",
+        "gateway.session.afterOpen",
+        "scheduler.session.afterCommit",
+        "scheduler.return.afterCommit",
+        "scheduler.lost.afterMark",
+        "scheduler.lost.beforeCommit",
+        "scheduler.take.beforeCommit",
+        "scheduler.take.afterCommit",
+        "scheduler.revoke.afterConfirm",
+        "agent.revoke.afterStop",
+    ];
+}
