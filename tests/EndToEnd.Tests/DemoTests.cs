@@ -35,6 +35,36 @@ public sealed class DemoTests
     }
 
     [Fact]
+    public async Task A_demo_whose_node_scheduler_and_services_are_killed_finishes_and_charges_once()
+    {
+        const int frames = 8;
+        var folder = Directory.CreateTempSubdirectory("e2e-demo-").FullName;
+        try
+        {
+            var file = Path.Combine(folder, "demo.json");
+            var run = await Programs.DotnetAsync(
+                [Repository.Cli, "demo", "--chaos", "--json", file, "--frames", $"{frames}", "--out", folder],
+                new Dictionary<string, string> { ["RENDERTRUST_ROOT"] = Repository.Root }, TimeSpan.FromMinutes(8), TestContext.Current.CancellationToken);
+            Assert.True(run.ExitCode == 0, run.ToString());
+
+            var result = JsonElement.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+            Assert.True(result.GetProperty("ok").GetBoolean());
+            Assert.Equal(3, result.GetProperty("kills").GetInt32());
+            Assert.True(result.GetProperty("chargedOnce").GetBoolean());
+            Assert.Equal(frames, result.GetProperty("units").GetInt32());
+            Assert.Equal(frames, result.GetProperty("framesOpened").GetInt32());
+            Assert.True(result.GetProperty("attempts").GetInt32() > frames, "A killed node's units need another attempt.");
+            Assert.Equal(3, run.Output.Split("kill -9").Length - 1);
+            AssertMoney(result);
+            Assert.Empty(Left());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task A_demo_that_fails_says_where_why_and_what_to_do_and_leaves_nothing_running()
     {
         var folder = Directory.CreateTempSubdirectory("e2e-demo-").FullName;
@@ -68,6 +98,7 @@ public sealed class DemoTests
         Assert.Equal("node-1", result.GetProperty("node").GetString());
         Assert.Contains(result.GetProperty("runner").GetString(), (string[])["docker", "bubblewrap", "process"]);
         Assert.Contains(result.GetProperty("sidecar").GetString(), (string[])["embedded", "daprd"]);
+        Assert.False(result.TryGetProperty("kills", out _));
         Assert.Equal(2, result.GetProperty("units").GetInt32());
         Assert.Equal(2, result.GetProperty("frames").GetInt32());
         Assert.Equal(2, result.GetProperty("framesOpened").GetInt32());

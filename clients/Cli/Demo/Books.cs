@@ -1,4 +1,5 @@
 using Npgsql;
+using RenderTrust.Contracts;
 
 namespace RenderTrust.Cli.Demo;
 
@@ -29,6 +30,23 @@ internal sealed record Books(
         return new Books(byCurrency, counts["unbalanced"], counts["entries"], byAccount);
     }
 
+    /// <summary>What one job was charged, and what its creator paid for it.</summary>
+    public static async Task<JobCharges> ReadChargesAsync(string connectionString, JobId jobId, CancellationToken cancellationToken)
+    {
+        await using var source = NpgsqlDataSource.Create(connectionString);
+        await using var command = source.CreateCommand(
+            """
+            SELECT count(*), count(DISTINCT c.unit_index), coalesce(sum(c.charge), 0)::bigint,
+                (SELECT coalesce(-sum(e.amount_microcredits), 0)::bigint FROM ledger.ledger_entries e JOIN ledger.transfers t USING (transfer_id)
+                 WHERE t.job_id = $1 AND e.account LIKE 'creator:%')
+            FROM ledger.captures c JOIN ledger.holds h USING (hold_id) WHERE h.job_id = $1
+            """);
+        command.Parameters.Add(new NpgsqlParameter { Value = jobId.Value });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return new JobCharges(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3));
+    }
+
     private static async Task<Dictionary<string, long>> ReadAsync(NpgsqlDataSource source, string sql, CancellationToken cancellationToken)
     {
         var rows = new Dictionary<string, long>();
@@ -41,4 +59,13 @@ internal sealed record Books(
 
         return rows;
     }
+}
+
+/// <param name="Charges">Captures of the job's hold.</param>
+/// <param name="Units">Different units among them.</param>
+/// <param name="PaidMicrocredits">What left the creator's account for it.</param>
+internal sealed record JobCharges(long Charges, long Units, long ChargedMicrocredits, long PaidMicrocredits)
+{
+    public bool AreOnce(int unitCount, long chargedMicrocredits) =>
+        Charges == unitCount && Units == unitCount && ChargedMicrocredits == chargedMicrocredits && PaidMicrocredits == chargedMicrocredits;
 }

@@ -9,22 +9,27 @@ namespace RenderTrust.Cli.Demo;
 /// <summary><c>demo</c>: a platform of its own, the main job once through it, and the proof. Ends by itself.</summary>
 internal static class DemoCommand
 {
+    private const int DefaultFrames = 8;
+    private const int ChaosFrames = 12;
+
     public static Command Create(CliContext context)
     {
         var scene = new Option<string?>("--scene") { Description = "Your own .pov file instead of our storyboard." };
-        var frames = new Option<int>("--frames") { Description = "Frames to render; each is a unit.", DefaultValueFactory = _ => 8 };
+        var frames = new Option<int?>("--frames") { Description = $"Frames to render; each is a unit. Default {DefaultFrames}, with --chaos {ChaosFrames}." };
         var output = new Option<string>("--out") { Description = "Folder for the frames and the contact sheet.", DefaultValueFactory = _ => Path.Combine(context.RepositoryRoot, "out") };
         var json = new Option<string?>("--json") { Description = "File to write the result to." };
         var runner = new Option<string>("--runner") { Description = "auto, docker, bubblewrap or process.", DefaultValueFactory = _ => "auto" };
         var ports = new Option<string>("--ports") { Description = "'auto' takes free ports, 'fixed' the default ones.", DefaultValueFactory = _ => "auto" };
         var keep = new Option<bool>("--keep") { Description = "Leave the platform running afterwards, to look around." };
-        var command = new Command("demo", "The main job, end to end, on this machine: sealed scene in, opened frames out, books checked.") { scene, frames, output, json, runner, ports, keep };
+        var chaos = new Option<bool>("--chaos") { Description = "Kill the rendering node, the scheduler and the sidecar host while the job runs." };
+        var command = new Command("demo", "The main job, end to end, on this machine: sealed scene in, opened frames out, books checked.") { scene, frames, output, json, runner, ports, keep, chaos };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var watch = Stopwatch.StartNew();
             var settings = new DemoSettings(
                 parsed.GetValue(scene) ?? Path.Combine(context.RepositoryRoot, "edge/modules/povray/examples/storyboard/storyboard.pov"),
-                parsed.GetValue(frames), parsed.GetValue(output)!, parsed.GetValue(runner)!, parsed.GetValue(ports)!);
+                parsed.GetValue(frames) ?? (parsed.GetValue(chaos) ? ChaosFrames : DefaultFrames), parsed.GetValue(output)!, parsed.GetValue(runner)!, parsed.GetValue(ports)!,
+                parsed.GetValue(chaos));
             var demo = new DemoRun(context, settings);
             DemoResult result;
             try
@@ -64,4 +69,5 @@ internal static class DemoCommand
 }
 
 /// <param name="Scene">Path of the .pov file.</param>
-internal sealed record DemoSettings(string Scene, int Frames, string OutputFolder, string Runner, string Ports);
+/// <param name="Chaos">Kill parts of the platform while the job runs.</param>
+internal sealed record DemoSettings(string Scene, int Frames, string OutputFolder, string Runner, string Ports, bool Chaos);

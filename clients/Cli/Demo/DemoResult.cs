@@ -32,4 +32,12 @@ internal sealed record DemoResult
     public double LedgerMs { get; init; }
     public double ControlPlaneMs { get; init; }
     public double TotalSeconds { get; init; }
+
+    /// <summary>With <c>--chaos</c> only: processes killed while the job ran.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Kills { get; init; }
+
+    /// <summary>With <c>--chaos</c> only: every unit has one charge, and the creator paid their sum.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? ChargedOnce { get; init; }
 }

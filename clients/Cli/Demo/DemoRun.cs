@@ -20,6 +20,9 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
 {
     private const int MaxUnitDeviceSeconds = 60;
     private const long TopUpMicrocredits = 50 * Pricing.MicrocreditsPerCredit;
+
+    /// <summary>Half a minute by default: what a restarted node does not name is leased anew after this.</summary>
+    private static readonly Dictionary<string, string> ChaosSettings = new() { ["Scheduler__MissingAttemptGraceSeconds"] = "2" };
     private readonly PlatformPaths paths = new(context.RepositoryRoot, "demo");
     private readonly Dictionary<int, FetchedOutput> opened = [];
     private LocalPlatform? platform;
@@ -37,6 +40,11 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
             throw new CliException($"--frames is {settings.Frames}. The demo takes 1 to 1000.", exitCode: 2);
         }
 
+        if (settings.Chaos && settings.Frames < ChaosScript.FewestFrames)
+        {
+            throw new CliException($"--frames is {settings.Frames}. With --chaos it takes at least {ChaosScript.FewestFrames}, so that there is still work at the last kill.", exitCode: 2);
+        }
+
         // Before anything is started: a wrong path should not cost a minute.
         var (scenePath, asset) = SceneFiles.Collect(settings.Scene);
         await ClearAsync(cancellationToken);
@@ -49,7 +57,7 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         Step = "2/6 Enrolling an edge node";
         var fleet = new LocalFleet(platform);
         var module = await WorkingAsync("Building and publishing the povray module", () => fleet.PublishPovrayAsync(cancellationToken));
-        await WorkingAsync("Enrolling the node with a one-time token", () => fleet.StartNodeAsync(1, settings.Runner, Math.Clamp(Environment.ProcessorCount, 1, 8), allowPlainProcess: true, cancellationToken));
+        await WorkingAsync("Enrolling the node with a one-time token", () => StartNodeAsync(fleet, cancellationToken));
         var node = (await WorkingAsync("Waiting for the node's stream", () => fleet.WaitForNodesAsync(1, cancellationToken)))[0];
         Partial = Partial with { Module = module.Reference, Node = node.Name, Runner = node.Capabilities?.Runner ?? "", Sidecar = platform.SidecarKind };
         Done($"{node.Name} is online: runner {node.Capabilities?.Runner}, {node.Capabilities?.Slots} slots, limits {(node.Capabilities?.LimitsEnforced == true ? "enforced" : "not enforced")}");
@@ -66,7 +74,7 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         Step = "3/6 Sealing and submitting";
         var markers = Enumerable.Range(1, 3).Select(number => $"RT-MARKER-{number}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(10))}").ToList();
         var draft = Draft(module, scenePath, asset, markers);
-        var summary = await RenderAsync(creator, draft, cancellationToken);
+        var summary = await RenderAsync(creator, draft, fleet, cancellationToken);
 
         Step = "5/6 Opening the frames";
         var contactSheet = await WriteContactSheetAsync(creator, summary, cancellationToken);
@@ -115,7 +123,7 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
     private async Task StartPlatformAsync(CancellationToken cancellationToken)
     {
         Step = "Starting the platform";
-        platform = LocalPlatform.Open(paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development"));
+        platform = LocalPlatform.Open(paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development", settings.Chaos ? ChaosSettings : null));
         var watch = Stopwatch.StartNew();
         await WorkingAsync("Starting Postgres, Redis and the module registry", () => platform.StartStoresAsync(cancellationToken));
         await WorkingAsync("Starting gateway, scheduler, ledger, identity and catalog behind their sidecars", () => platform.StartServicesAsync(cancellationToken));
@@ -149,15 +157,22 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         return changed;
     }
 
-    private async Task<JobSummary> RenderAsync(RenderTrustClient creator, JobDraft draft, CancellationToken cancellationToken)
+    private Task StartNodeAsync(LocalFleet fleet, CancellationToken cancellationToken) => fleet.StartNodeAsync(
+        1, settings.Runner, Math.Clamp(Environment.ProcessorCount, 1, settings.Chaos ? ChaosScript.MostSlots : 8), allowPlainProcess: true, cancellationToken);
+
+    private async Task<JobSummary> RenderAsync(RenderTrustClient creator, JobDraft draft, LocalFleet fleet, CancellationToken cancellationToken)
     {
-        var sealing = new Progress<SubmitProgress>();
-        var updates = creator.Jobs.SubmitAndWatchAsync(draft, sealing, cancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var script = settings.Chaos ? new ChaosScript(context, platform!, token => StartNodeAsync(fleet, token), draft.Units.Count) : null;
+        var updates = creator.Jobs.SubmitAndWatchAsync(draft, new Progress<SubmitProgress>(), stop.Token);
         context.Console.MarkupLineInterpolated($"[green]✓[/] Sealed {draft.Assets.Sum(asset => asset.Files.Count)} files for the creator's own key and every verified node key; submitting job {draft.JobId} over A2A");
         Step = "4/6 Rendering";
-        var last = await Follow.RunAsync(context, updates, draft.Units.Count, json: false, async update =>
+        var following = Follow.RunAsync(context, updates, draft.Units.Count, json: false, async update =>
         {
-            if (update is { Kind: JobUpdateKind.UnitCompleted, UnitIndex: { } unit })
+            script?.Saw(update);
+
+            // With chaos the frames are fetched afterwards: a download that meets a dead gateway must not hold up the watching.
+            if (script is null && update is { Kind: JobUpdateKind.UnitCompleted, UnitIndex: { } unit })
             {
                 foreach (var file in await creator.Jobs.FetchUnitAsync(draft.JobId, unit, update.Outputs, settings.OutputFolder, cancellationToken))
                 {
@@ -165,6 +180,12 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
                 }
             }
         });
+        if (script is not null)
+        {
+            await KillWhileAsync(script, following, stop);
+        }
+
+        var last = await following;
         var summary = await creator.Jobs.GetSummaryAsync(draft.JobId, cancellationToken);
         Partial = Partial with { Units = summary.UnitCount, Frames = settings.Frames, Attempts = summary.Units.Sum(unit => unit.Attempts.Count) };
         if (last?.State != TaskState.Completed)
@@ -176,6 +197,27 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
 
         Done($"{summary.UnitsCompleted} of {summary.UnitCount} units rendered on {string.Join(", ", summary.Units.SelectMany(unit => unit.Attempts).Select(attempt => attempt.NodeName).Distinct())}");
         return summary;
+    }
+
+    /// <summary>A script that fails leaves a platform that finishes nothing, so that the watching ends with it.</summary>
+    private async Task KillWhileAsync(ChaosScript script, Task following, CancellationTokenSource stop)
+    {
+        var killing = script.RunAsync(stop.Token);
+        try
+        {
+            await await Task.WhenAny(following, killing);
+            await killing;
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            await following.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            throw;
+        }
+        finally
+        {
+            Partial = Partial with { Kills = script.Kills };
+        }
     }
 
     private async Task<string> WriteContactSheetAsync(RenderTrustClient creator, JobSummary summary, CancellationToken cancellationToken)
@@ -223,6 +265,16 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
         Require(summary.Money.HoldClosed && summary.Money.HeldMicrocredits == summary.Money.ChargedMicrocredits + summary.Money.ReleasedMicrocredits, "held is not charged + released");
         Require(summary.Money.ChargedMicrocredits == summary.Money.NodeEarnedMicrocredits + summary.Money.DeveloperEarnedMicrocredits + summary.Money.PlatformEarnedMicrocredits, "the shares do not sum to the charge");
         Require(balance.ReservedMicrocredits == 0 && balance.AvailableMicrocredits == TopUpMicrocredits - summary.Money.ChargedMicrocredits, $"the creator's balance is {balance}");
+        if (settings.Chaos)
+        {
+            var charges = await Books.ReadChargesAsync(platform.Postgres.AdminOnDatabase, jobId, cancellationToken);
+            var chargedOnce = charges.AreOnce(summary.UnitCount, summary.Money.ChargedMicrocredits);
+            Partial = Partial with { ChargedOnce = chargedOnce };
+            Require(Partial.Kills == ChaosScript.PlannedKills, $"{Partial.Kills} of {ChaosScript.PlannedKills} kills happened");
+            Require(chargedOnce, $"the job's charges are not one for each unit: {charges}");
+            Done($"{Partial.Kills} kills, {Partial.Attempts} attempts; {charges.Units} units charged once each, {Tables.Credits(charges.PaidMicrocredits)} paid");
+        }
+
         Require(opened.Count == summary.UnitCount, $"{opened.Count} of {summary.UnitCount} frames were opened");
         Require(summary.Timings.Select(timing => timing.Name).Distinct().Count() >= 4, $"not all latencies were measured: {string.Join(", ", summary.Timings.Select(timing => timing.Name))}");
         context.Console.Write(Tables.Facts(

@@ -7,8 +7,10 @@ using RenderTrust.Cli.Output;
 namespace RenderTrust.Cli.Platform;
 
 /// <summary>How a local platform is to be started.</summary>
+/// <param name="ServiceSettings">Configuration of the services beside the usual one, by environment variable.</param>
 internal sealed record PlatformOptions(
-    string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment);
+    string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment,
+    IReadOnlyDictionary<string, string>? ServiceSettings = null);
 
 /// <summary>
 /// The whole control plane as processes of one box: Postgres, Redis, the module registry, and the sidecar host with the services.
@@ -88,7 +90,7 @@ internal sealed class LocalPlatform
             ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
             ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "dapr-api-token"),
         };
-        var common = new Dictionary<string, string>
+        var common = new Dictionary<string, string>(options.ServiceSettings ?? new Dictionary<string, string>())
         {
             ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
             ["DOTNET_gcServer"] = "0",
@@ -185,6 +187,11 @@ internal sealed class LocalPlatform
     /// <summary>App ids that the sidecar host does not report healthy.</summary>
     public static IReadOnlyList<string> ServicesNotReady(PlatformPaths paths) =>
         [.. ReadServices(paths).Where(service => service.Health != "ready").Select(service => service.AppId)];
+
+    /// <summary>Of a service; 0 while the sidecar host says of no process.</summary>
+    public int PidOf(string service) => ReadServices(Paths).FirstOrDefault(status => status.AppId == service)?.Pid ?? 0;
+
+    public bool IsReady(string service) => ReadServices(Paths).Any(status => status.AppId == service && status.Health == "ready");
 
     public static IReadOnlyList<ServiceStatus> ReadServices(PlatformPaths paths)
     {
