@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Dapr.Common.Serialization;
 using Dapr.Workflow.Client;
 using Google.Protobuf.WellKnownTypes;
@@ -37,6 +38,7 @@ public sealed class DaprWorkflowClient : IDaprWorkflowClient
             InstanceId = string.IsNullOrEmpty(instanceId) ? Guid.CreateVersion7().ToString("N") : instanceId,
             Input = serializer.Serialize(input),
             ScheduledStartTimestamp = startTime?.ToTimestamp(),
+            ParentTraceContext = Activity.Current is { Id: { } traceParent } span ? new() { TraceParent = traceParent, TraceState = span.TraceStateString } : null,
         };
         var response = await sidecar.StartInstanceAsync(request, cancellationToken: cancellation);
         return response.InstanceId;

@@ -8,7 +8,7 @@ public abstract class WorkflowActivityContext
     /// <summary>The activity's registered name.</summary>
     public abstract TaskIdentifier Identifier { get; }
 
-    /// <summary>The same for every run of one call, different for every call and for every try of a retry policy.</summary>
+    /// <summary>The same for every run of one call, tries of its retry policy included; no two calls share one.</summary>
     public abstract string TaskExecutionKey { get; }
 
     /// <summary>The calling workflow's instance id.</summary>

@@ -52,15 +52,10 @@ public abstract class WorkflowContext : IWorkflowContext
         using var stopWaiting = new CancellationTokenSource();
         var timer = CreateTimer(timeout, stopTimer.Token);
         var waiting = WaitForExternalEventAsync<T>(eventName, stopWaiting.Token);
-        if (await Task.WhenAny(waiting, timer) == timer)
-        {
-            await stopWaiting.CancelAsync();
-        }
-        else
-        {
-            await stopTimer.CancelAsync();
-        }
-
+        var lost = await Task.WhenAny(waiting, timer) == timer ? stopWaiting : stopTimer;
+#pragma warning disable CA1849 // CancelAsync would run the callbacks on another thread.
+        lost.Cancel();
+#pragma warning restore CA1849
         return await waiting;
     }
 

@@ -3,10 +3,12 @@ using Dapr.Common.Serialization;
 using Dapr.Workflow.Client;
 using Dapr.Workflow.Registration;
 using Dapr.Workflow.Serialization;
+using Dapr.Workflow.Worker;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 
 namespace Dapr.Workflow;
 
@@ -42,6 +44,8 @@ public static class WorkflowServiceCollectionExtensions
             new SidecarChannel(services.GetService<IConfiguration>(), services.GetRequiredService<WorkflowRuntimeOptions>().GrpcChannelOptions));
         serviceCollection.TryAdd(ServiceDescriptor.Describe(typeof(DaprWorkflowClient), services => new DaprWorkflowClient(
             services.GetRequiredService<SidecarChannel>().Calls, services.GetRequiredService<SerializerChoice>().Serializer, services.GetRequiredService<TimeProvider>()), lifetime));
+        serviceCollection.TryAddSingleton<WorkItemRunner>();
+        serviceCollection.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WorkflowWorker>());
         return serviceCollection;
     }
 
