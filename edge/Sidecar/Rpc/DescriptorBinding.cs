@@ -19,10 +19,9 @@ internal sealed class DescriptorBinding<THandler>(ServiceDescriptor service) : I
     {
         foreach (var rpc in service.Methods)
         {
-            if (rpc is { IsClientStreaming: false, IsServerStreaming: false }
-                && typeof(THandler).GetMethod(rpc.Name, BindingFlags.Public | BindingFlags.Instance) is { } handler)
+            if (!rpc.IsClientStreaming && typeof(THandler).GetMethod(rpc.Name, BindingFlags.Public | BindingFlags.Instance) is { } handler)
             {
-                Bind(nameof(BindUnary), rpc, [context, rpc, handler]);
+                Bind(rpc.IsServerStreaming ? nameof(BindServerStreaming) : nameof(BindUnary), rpc, [context, rpc, handler]);
             }
             else
             {
@@ -43,6 +42,12 @@ internal sealed class DescriptorBinding<THandler>(ServiceDescriptor service) : I
         where TResponse : class, IMessage<TResponse>, new() =>
         context.AddUnaryMethod(
             Describe<TRequest, TResponse>(rpc, MethodType.Unary), [], handler.CreateDelegate<UnaryServerMethod<THandler, TRequest, TResponse>>());
+
+    private static void BindServerStreaming<TRequest, TResponse>(ServiceMethodProviderContext<THandler> context, MethodDescriptor rpc, MethodInfo handler)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TResponse : class, IMessage<TResponse>, new() =>
+        context.AddServerStreamingMethod(
+            Describe<TRequest, TResponse>(rpc, MethodType.ServerStreaming), [], handler.CreateDelegate<ServerStreamingServerMethod<THandler, TRequest, TResponse>>());
 
     private static void BindRefusal<TRequest, TResponse>(ServiceMethodProviderContext<THandler> context, MethodDescriptor rpc)
         where TRequest : class, IMessage<TRequest>, new()
@@ -65,6 +70,17 @@ internal sealed class DescriptorBinding<THandler>(ServiceDescriptor service) : I
                 message.WriteTo(context.GetBufferWriter());
                 context.Complete();
             },
-            context => parser.ParseFrom(context.PayloadAsReadOnlySequence()));
+            context =>
+            {
+                try
+                {
+                    return parser.ParseFrom(context.PayloadAsReadOnlySequence());
+                }
+                catch (InvalidProtocolBufferException e)
+                {
+                    // The caller's mistake, not ours.
+                    throw new RpcException(new Status(StatusCode.InvalidArgument, $"the request is not a {new T().Descriptor.FullName}: {e.Message}"));
+                }
+            });
     }
 }
