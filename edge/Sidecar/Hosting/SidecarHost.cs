@@ -11,6 +11,8 @@ using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.PubSub;
 using RenderTrust.Sidecar.Secrets;
 using RenderTrust.Sidecar.State;
+using RenderTrust.Sidecar.Workflows;
+using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Hosting;
 
@@ -50,17 +52,19 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 {
     private readonly WebApplication web;
     private readonly List<AppSupervisor> supervisors;
+    private readonly WorkflowEngines workflows;
     private readonly StatusFile status;
     private readonly IReadOnlyList<IAsyncDisposable> owned;
     private readonly ILogger logger;
     private bool isStopped;
 
     private SidecarHost(
-        WebApplication web, AppDirectory apps, SidecarLifetime lifetime, List<AppSupervisor> supervisors, StatusFile status,
+        WebApplication web, AppDirectory apps, SidecarLifetime lifetime, List<AppSupervisor> supervisors, WorkflowEngines workflows, StatusFile status,
         IReadOnlyList<IAsyncDisposable> owned, ILogger logger)
     {
         this.web = web;
         this.supervisors = supervisors;
+        this.workflows = workflows;
         this.status = status;
         this.owned = owned;
         this.logger = logger;
@@ -115,9 +119,13 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             await reminders.ForAsync(store, cancellationToken);
         }
 
+        var workflows = await OpenWorkflowsAsync(hosted, time, loggers, cancellationToken);
         var forwarder = new Forwarder(client);
         builder.Services.AddSingleton(actors);
         builder.Services.AddSingleton(lifetime);
+        builder.Services.AddSingleton(workflows);
+        builder.Services.AddSingleton<IServiceMethodProvider<TaskHubService>>(
+            new DescriptorBinding<TaskHubService>(TaskhubReflection.Descriptor.Services.Single()));
         builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
             new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
         var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, timers, reminders, forwarder), actors);
@@ -144,7 +152,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             app, client, actors, timers, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
         supervisors.ForEach(supervisor => supervisor.Start());
         LogStarted(logger, run.Path, hosted.Count);
-        return new SidecarHost(web, apps, lifetime, supervisors, status, [timers, reminders, actors, factory, new Ending(() =>
+        return new SidecarHost(web, apps, lifetime, supervisors, workflows, status, [timers, reminders, actors, factory, new Ending(() =>
         {
             launcher.Dispose();
             client.Dispose();
@@ -165,6 +173,9 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         LogStopping(logger);
         status.SetStopping();
         await Task.WhenAll(supervisors.Select(supervisor => supervisor.DisposeAsync().AsTask()));
+
+        // Workers' streams end with the engines; the server would wait for them.
+        await workflows.DisposeAsync();
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await web.StopAsync(limit.Token);
         await status.DisposeAsync();
@@ -239,8 +250,25 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         actorsHttp.Map(web);
         MetadataHttp.Map(web, actors, lifetime.Stop);
         web.MapGrpcService<DaprService>();
+        web.MapGrpcService<TaskHubService>();
         web.MapFallback(SidecarPipeline.UnknownAsync);
         return web;
+    }
+
+    private static async Task<WorkflowEngines> OpenWorkflowsAsync(
+        List<HostedApp> apps, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await WorkflowEngines.OpenAsync(apps, time, loggers, cancellationToken);
+        }
+        catch (Npgsql.PostgresException e)
+        {
+            var file = apps.Find(app => app.Components.ActorStore is not null)!.Definition;
+            throw new ConfigurationException(file.File, file.Line, "resourcesPath",
+                $"names an actor state store whose database refuses the workflow tables ({e.MessageText}, SQLSTATE {e.SqlState})", null,
+                "let its role create tables and functions in the first schema of its search_path");
+        }
     }
 
     private static AppDefinition PickPorts(AppDefinition app) => app with

@@ -35,6 +35,9 @@ internal sealed partial class PostgresStateStore : IStateStore
 
     public string TablePrefix => options.TablePrefix;
 
+    /// <summary>In Npgsql's form, for a pool with other settings.</summary>
+    public string ConnectionString => PostgresConnectionString.ToNpgsql(options.ConnectionString);
+
     public static async Task<PostgresStateStore> OpenAsync(PostgresStateOptions options, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
     {
         var store = new PostgresStateStore(options, time, logger);
