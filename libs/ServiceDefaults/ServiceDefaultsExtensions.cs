@@ -44,6 +44,11 @@ public static class ServiceDefaultsExtensions
                 // Without TLS: the sidecar speaks HTTP/1.1, and only loopback listens.
                 kestrel.Listen(System.Net.IPAddress.Loopback, app.AppPort, listen => listen.Protocols = HttpProtocols.Http1);
             }
+
+            if (app.HealthPort != 0)
+            {
+                kestrel.ListenAnyIP(app.HealthPort, listen => listen.Protocols = HttpProtocols.Http1);
+            }
         });
 
         AddLogs(builder);
@@ -61,6 +66,7 @@ public static class ServiceDefaultsExtensions
     public static WebApplication MapDefaultEndpoints(this WebApplication app)
     {
         ArgumentNullException.ThrowIfNull(app);
+        UseHealthPort(app);
         app.UseExceptionHandler();
         app.UseStatusCodePages();
         // The envelope's id is the key of the consumer's inbox; it arrives as header Cloudevent.id.
@@ -79,6 +85,27 @@ public static class ServiceDefaultsExtensions
             return Results.NoContent();
         }).WithTopic(Topics.Broadcast, Topics.Revocations).RequireSidecar();
         return app;
+    }
+
+    /// <summary>The health port is open to the whole network: there is nothing behind it but health.</summary>
+    private static void UseHealthPort(WebApplication app)
+    {
+        var healthPort = app.Services.GetRequiredService<ServiceApp>().HealthPort;
+        if (healthPort == 0)
+        {
+            return;
+        }
+
+        app.Use(async (http, next) =>
+        {
+            if (http.Connection.LocalPort == healthPort && !http.Request.Path.Equals("/healthz", StringComparison.OrdinalIgnoreCase))
+            {
+                http.Response.StatusCode = StatusCodes.Status404NotFound;
+                return;
+            }
+
+            await next();
+        });
     }
 
     /// <summary>The host and the web host each hold an environment; both follow our one switch, whatever ASPNETCORE_ENVIRONMENT says.</summary>

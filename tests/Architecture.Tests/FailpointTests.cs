@@ -10,7 +10,7 @@ public sealed partial class FailpointTests
     public void Every_failpoint_of_the_list_is_at_one_place_of_the_code_and_none_is_missing_from_it()
     {
         var used = new[] { "libs", "services", "gateway", "edge", "clients" }
-            .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*.cs", SearchOption.AllDirectories))
+            .SelectMany(folder => Directory.EnumerateFiles(Path.Combine(TestKit.RepositoryFolder.Root, folder), "*.cs", SearchOption.AllDirectories))
             .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/node_modules/", StringComparison.Ordinal))
             .SelectMany(file => Hit().Matches(File.ReadAllText(file)).Select(match => match.Groups["name"].Value))
             .Order(StringComparer.Ordinal);

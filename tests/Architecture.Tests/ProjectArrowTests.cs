@@ -26,7 +26,7 @@ public sealed class ProjectArrowTests
         ["clients/Cli"] = ["clients/Client"],
     };
 
-    private static readonly string Root = Repository.Root;
+    private static readonly string Root = TestKit.RepositoryFolder.Root;
 
     [Fact]
     public void Every_arrow_between_projects_is_one_that_the_architecture_names()

@@ -5,7 +5,7 @@ namespace RenderTrust.Architecture.Tests;
 /// <summary>Reads the sources for what no analyzer knows.</summary>
 public sealed partial class SourceTests
 {
-    private static readonly string Root = Repository.Root;
+    private static readonly string Root = TestKit.RepositoryFolder.Root;
 
     [Fact]
     public void No_reminder_is_left_in_the_tree()

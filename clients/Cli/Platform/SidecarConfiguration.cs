@@ -29,7 +29,8 @@ internal static class SidecarConfiguration
         }
 
         shared.Children.Remove("resourcesPath");
-        shared.Children["resourcesPaths"] = new YamlSequenceNode(new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components")));
+        shared.Children["resourcesPaths"] = new YamlSequenceNode(
+            new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "base")), new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "redis")));
         AddEnvironment(shared, common);
         foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
         {

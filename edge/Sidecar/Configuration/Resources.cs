@@ -81,6 +81,9 @@ internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, 
             case "Resiliency" or "Configuration" or "HTTPEndpoint" or "WorkflowAccessPolicy" or "MCPServer":
                 ignored.Add($"{document.File}:{document.Line}: {document.Text("kind")}");
                 break;
+            case "Kustomization":
+                // Lists the files of its folder for Kubernetes; nothing here is for a sidecar.
+                break;
             case var other:
                 throw document.Error("kind", "is not a Dapr resource", other, "write Component or Subscription");
         }

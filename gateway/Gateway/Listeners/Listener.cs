@@ -1,9 +1,9 @@
 namespace RenderTrust.Gateway.Listeners;
 
-/// <summary>The doors of the gateway. Each route answers at exactly one kind of door.</summary>
+/// <summary>The doors of the gateway. Each route but health answers at exactly one kind of door.</summary>
 internal enum Listener
 {
-    /// <summary>Mutual TLS for nodes: every connection that is neither of the others.</summary>
+    /// <summary>Mutual TLS for nodes: every connection that is none of the others.</summary>
     Nodes,
 
     /// <summary>Creators and other agents.</summary>
@@ -11,6 +11,9 @@ internal enum Listener
 
     /// <summary>The app port, on loopback: the own sidecar.</summary>
     Internal,
+
+    /// <summary>An orchestrator's probes: health and nothing else.</summary>
+    Health,
 }
 
 /// <summary>Put on a connection by the listener that accepted it: the one fact about a request that its sender cannot choose.</summary>

@@ -11,10 +11,10 @@ internal static class ListenerGate
 {
     public static void UseListenerGate(this IApplicationBuilder app)
     {
-        var appPort = app.ApplicationServices.GetRequiredService<ServiceApp>().AppPort;
+        var service = app.ApplicationServices.GetRequiredService<ServiceApp>();
         app.Use(async (http, next) =>
         {
-            if (http.GetEndpoint() is { } endpoint && !Answers(endpoint, DoorOf(http, appPort)))
+            if (http.GetEndpoint() is { } endpoint && !Answers(endpoint, DoorOf(http, service)))
             {
                 http.Response.StatusCode = StatusCodes.Status404NotFound;
                 return;
@@ -30,8 +30,11 @@ internal static class ListenerGate
         return pattern.Equals("/healthz", StringComparison.OrdinalIgnoreCase) ? here is not Listener.Nodes : here == DoorOf(endpoint, pattern);
     }
 
-    private static Listener DoorOf(HttpContext http, int appPort) =>
-        http.Features.Get<ListenerFeature>()?.Listener ?? (appPort != 0 && http.Connection.LocalPort == appPort ? Listener.Internal : Listener.Nodes);
+    private static Listener DoorOf(HttpContext http, ServiceApp service) =>
+        http.Features.Get<ListenerFeature>()?.Listener
+        ?? (IsAt(http, service.AppPort) ? Listener.Internal : IsAt(http, service.HealthPort) ? Listener.Health : Listener.Nodes);
+
+    private static bool IsAt(HttpContext http, int port) => port != 0 && http.Connection.LocalPort == port;
 
     private static Listener DoorOf(Endpoint endpoint, string pattern)
     {

@@ -1,7 +1,7 @@
-namespace RenderTrust.Architecture.Tests;
+namespace RenderTrust.TestKit;
 
 /// <summary>Where the sources are, seen from a test's output folder.</summary>
-internal static class Repository
+public static class RepositoryFolder
 {
     public static string Root { get; } = Find();
 
