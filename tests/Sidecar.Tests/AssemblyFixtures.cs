@@ -1,3 +1,4 @@
 using RenderTrust.Sidecar.Tests;
 
 [assembly: AssemblyFixture(typeof(RedisServer))]
+[assembly: AssemblyFixture(typeof(RabbitMqServer))]

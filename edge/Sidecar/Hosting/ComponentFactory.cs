@@ -1,4 +1,5 @@
 using Npgsql;
+using RabbitMQ.Client.Exceptions;
 using RenderTrust.Sidecar.Bindings;
 using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.PubSub;
@@ -53,12 +54,15 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
                     case "pubsub.redis":
                         pubSubs[definition.Name] = Wrap(definition, settings, app, await OpenRedisAsync(settings, app));
                         break;
+                    case "pubsub.rabbitmq":
+                        pubSubs[definition.Name] = Wrap(definition, settings, app, await OpenRabbitMqAsync(settings, app, cancellationToken));
+                        break;
                     case "bindings.cron":
                         crons.Add(ReadCron(definition, settings));
                         break;
                     default:
                         throw new ConfigurationException(definition.File, definition.TypeLine, "spec.type", "is not served by the embedded sidecar", definition.Type,
-                            "use state.postgresql (v2), state.in-memory, pubsub.redis, pubsub.in-memory, secretstores.local.env, secretstores.local.file or bindings.cron, or run with the real daprd");
+                            "use state.postgresql (v2), state.in-memory, pubsub.redis, pubsub.rabbitmq, pubsub.in-memory, secretstores.local.env, secretstores.local.file or bindings.cron, or run with the real daprd");
                 }
             }
             catch (ConfigurationException e) when (definition.IgnoreErrors)
@@ -238,6 +242,51 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
         catch (RedisConnectionException e)
         {
             throw settings.Error("redisHost", $"cannot be connected to ({e.Message})", host, "start Redis or correct the address");
+        }
+    }
+
+    private async Task<IBroker> OpenRabbitMqAsync(ComponentSettings settings, AppDefinition app, CancellationToken cancellationToken)
+    {
+        settings.RefuseAny("enableDeadLetter", "saslExternal", "caCert", "clientCert", "clientKey", "autoAck", "exchangeKind", "maxLenBytes");
+        if (!Uri.TryCreate(settings.Text("connectionString") ?? "", UriKind.Absolute, out var address) || address.Scheme is not ("amqp" or "amqps"))
+        {
+            // Without its value: there is a password in it.
+            throw settings.Error("connectionString", "is no amqp or amqps address", null, "write amqp://user:password@host:5672/vhost");
+        }
+
+        var concurrency = settings.Text("concurrency") switch
+        {
+            null or "" or "parallel" => (ushort?)null,
+            "single" => (ushort)1,
+            var other => throw settings.Error("concurrency", "is not known", other, "write parallel or single"),
+        };
+        var prefetch = (ushort)Math.Min(settings.Number("prefetchCount") is { } given and > 0 ? given : 64, ushort.MaxValue);
+        var options = new RabbitMqBrokerOptions
+        {
+            Address = address,
+            ClientName = $"dapr-{app.AppId}",
+            ConsumerId = settings.Text("consumerID") is { Length: > 0 } id ? id : app.AppId,
+            Durable = settings.Flag("durable"),
+            DeletedWhenUnused = settings.Text("deletedWhenUnused") is not { Length: > 0 } || settings.Flag("deletedWhenUnused"),
+            PublisherConfirm = settings.Flag("publisherConfirm"),
+            Persistent = settings.Number("deliveryMode") == 2,
+            RequeueInFailure = settings.Flag("requeueInFailure"),
+            Prefetch = prefetch,
+            Concurrency = concurrency ?? prefetch,
+            ReconnectWait = TimeSpan.FromSeconds(settings.Number("reconnectWaitSeconds") is { } wait and > 0 ? wait : 3),
+            MessageTtl = settings.Number("ttlInSeconds") is { } ttl and > 0 ? TimeSpan.FromSeconds(ttl) : null,
+            MaxLength = settings.Number("maxLen") ?? 0,
+        };
+        try
+        {
+            var broker = await RabbitMqBroker.OpenAsync(options, time, loggers.CreateLogger<RabbitMqBroker>(), cancellationToken);
+            owned.Add(broker);
+            return broker;
+        }
+        catch (BrokerUnreachableException e)
+        {
+            throw settings.Error("connectionString", $"cannot be connected to ({e.InnerException?.Message ?? e.Message})", $"{address.Host}:{address.Port}{address.AbsolutePath}",
+                "start RabbitMQ, or correct address, user, password or virtual host");
         }
     }
 

@@ -61,7 +61,7 @@ internal sealed class PubSubComponent(string name, IBroker broker, TopicScopes s
         {
             await broker.PublishAsync(topic, data, metadata, cancellationToken);
         }
-        catch (Exception e) when (e is StackExchange.Redis.RedisException or TimeoutException or ObjectDisposedException)
+        catch (Exception e) when (e is StackExchange.Redis.RedisException or RabbitMQ.Client.Exceptions.RabbitMQClientException or IOException or TimeoutException or ObjectDisposedException)
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_PUBSUB_PUBLISH_MESSAGE",
                 $"error when publishing to topic {topic} in pubsub {name}: {e.Message}");
