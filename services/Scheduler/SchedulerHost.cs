@@ -4,6 +4,7 @@ using RenderTrust.Scheduler.Attempts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Hubs;
 using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Modules;
 using RenderTrust.Scheduler.Nodes;
 using RenderTrust.Scheduler.Placement;
@@ -28,6 +29,7 @@ internal static class SchedulerHost
         AddOptions(builder);
         AddNodes(builder.Services, builder.Configuration);
         AddJobs(builder.Services);
+        AddSagas(builder.Services);
 
         var app = builder.Build();
         app.MapDefaultEndpoints();
@@ -45,6 +47,10 @@ internal static class SchedulerHost
             .ValidateOnStart();
         builder.Services.AddOptions<PlacementOptions>()
             .Bind(builder.Configuration.GetSection(PlacementOptions.Section))
+            .ValidateDataAnnotations()
+            .ValidateOnStart();
+        builder.Services.AddOptions<SagaOptions>()
+            .Bind(builder.Configuration.GetSection(SagaOptions.Section))
             .ValidateDataAnnotations()
             .ValidateOnStart();
     }
@@ -90,5 +96,18 @@ internal static class SchedulerHost
         services.AddHostedService<WarmUp>();
         services.AddHostedService<PlaceUnitsLoop>();
         services.AddHostedService<SuperviseLoop>();
+    }
+
+    private static void AddSagas(IServiceCollection services)
+    {
+        services.AddSingleton<SagaWake>();
+        SagaSteps.AddTo(services);
+        if (!services.Any(service => service.ServiceType == typeof(IJobSagaEngine)))
+        {
+            JobSagaEngine.AddTo(services);
+        }
+
+        services.AddHostedService<RelaySagaSignalsLoop>();
+        services.AddHostedService<ForgetSagasLoop>();
     }
 }

@@ -226,7 +226,8 @@ CREATE TABLE saga_signals (
     due_at timestamptz NOT NULL
 );
 CREATE INDEX saga_signals_due ON saga_signals (due_at);
-CREATE INDEX saga_signals_by_job ON saga_signals (job_id, position);
+-- In the order of handing over: an end, or an operator's word, goes before everything.
+CREATE INDEX saga_signals_by_job ON saga_signals (job_id, (kind = 'unitFailed'), position);
 
 -- For operators, once the cause is mended: the parked step is tried again. False when the job's saga is not parked.
 CREATE FUNCTION resume_saga(p_job_id uuid) RETURNS boolean LANGUAGE plpgsql SET search_path = scheduler, pg_temp AS $$

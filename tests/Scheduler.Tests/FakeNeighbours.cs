@@ -47,6 +47,9 @@ internal sealed class FakeNeighbours : IAsyncDisposable
     /// <summary>How the hub answers an offer.</summary>
     public Func<LeaseOffer, Task<LeaseOfferResponse>> OnOffer { get; set; } = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
 
+    /// <summary>How it answers those of one job.</summary>
+    public ConcurrentDictionary<JobId, Func<LeaseOffer, Task<LeaseOfferResponse>>> OnOfferOf { get; } = new();
+
     /// <summary>Null = the hub fails with 500.</summary>
     public Func<LeaseRevocation, LeaseRevocationResponse?> OnRevocation { get; set; } = _ => new LeaseRevocationResponse(true);
 
@@ -98,7 +101,7 @@ internal sealed class FakeNeighbours : IAsyncDisposable
     {
         var offer = (await JsonSerializer.DeserializeAsync<LeaseOffer>(http.Request.Body, WireJson.Options))!;
         Offers.Enqueue(offer);
-        return TypedHttp.Json(await OnOffer(offer), WireJson.Options);
+        return TypedHttp.Json(await OnOfferOf.GetValueOrDefault(offer.JobId, OnOffer)(offer), WireJson.Options);
     }
 
     private async Task<IResult> RevokeAsync(HttpContext http)

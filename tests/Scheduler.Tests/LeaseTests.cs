@@ -32,6 +32,7 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         // Three slots, but memory for one unit of 256 MiB at a time.
         var creator = await world.CreatorAsync();
         var node = await world.NodeAsync("little-memory", slots: 3, memory: 400L << 20);
+        world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
         var spec = SchedulerWorld.Spec([node], units: 2);
         await world.AcceptedAsync(creator, spec);
         var first = (await world.OffersAsync(spec.JobId, 1))[0];

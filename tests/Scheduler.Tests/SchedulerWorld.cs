@@ -4,8 +4,10 @@ using System.Net.Http.Json;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.TestKit;
 
 namespace RenderTrust.Scheduler.Tests;
@@ -20,6 +22,7 @@ public sealed class SchedulerWorld : IAsyncDisposable
     private readonly TestDatabase database;
     private readonly HttpClient http;
     private readonly WebApplication app;
+    private readonly LedgerPoster poster;
 
     private SchedulerWorld(TestDatabase database, FakeNeighbours neighbours, WebApplication app)
     {
@@ -30,11 +33,15 @@ public sealed class SchedulerWorld : IAsyncDisposable
         neighbours.Scheduler = http.BaseAddress;
         Db = database.DataSourceFor("scheduler");
         Admin = database.Admin();
+        poster = new LedgerPoster(database.ConnectionStringFor("ledger"));
     }
 
     internal FakeNeighbours Neighbours { get; }
 
     internal IServiceProvider Services => app.Services;
+
+    /// <summary>The engine under the sagas, unless the test brought another.</summary>
+    internal InProcessSagas Sagas => Services.GetRequiredService<InProcessSagas>();
 
     /// <summary>As the scheduler's own role.</summary>
     public NpgsqlDataSource Db { get; }
@@ -43,7 +50,8 @@ public sealed class SchedulerWorld : IAsyncDisposable
 
     internal TenantId Developer { get; } = TenantId.New();
 
-    internal static async Task<SchedulerWorld> StartAsync(TestDatabase database, Dictionary<string, string?>? settings = null)
+    internal static async Task<SchedulerWorld> StartAsync(
+        TestDatabase database, Dictionary<string, string?>? settings = null, Action<IServiceCollection>? services = null)
     {
         await database.MigrateAsync("ledger", Assembly.Load("RenderTrust.Ledger"));
         var neighbours = await FakeNeighbours.StartAsync();
@@ -53,9 +61,18 @@ public sealed class SchedulerWorld : IAsyncDisposable
             {
                 ["APP_PORT"] = "0", ["APP_API_TOKEN"] = FakeNeighbours.ApiToken, ["DAPR_HTTP_PORT"] = new Uri(neighbours.Address).Port.ToString(),
                 ["RENDERTRUST_ENVIRONMENT"] = "Production", ["ConnectionStrings:Postgres"] = database.ConnectionStringFor("scheduler"),
-                ["Scheduler:PollSeconds"] = "0.2", ["Logging:LogLevel:RenderTrust.Scheduler"] = "Warning",
+                ["Scheduler:PollSeconds"] = "0.2", ["Scheduler:Saga:StartDelaySeconds"] = "0.1", ["Logging:LogLevel:RenderTrust.Scheduler"] = "Warning",
             });
             builder.Configuration.AddInMemoryCollection(settings ?? []);
+            builder.Services.AddSingleton<InProcessSagas>();
+            if (services is null)
+            {
+                builder.Services.AddSingleton<IJobSagaEngine>(provider => provider.GetRequiredService<InProcessSagas>());
+            }
+            else
+            {
+                services(builder.Services);
+            }
         });
         await app.StartAsync();
         var world = new SchedulerWorld(database, neighbours, app);
@@ -248,11 +265,32 @@ public sealed class SchedulerWorld : IAsyncDisposable
     internal Task<long> CapturedAsync(JobId jobId) =>
         ScalarAsync<long>("SELECT coalesce((SELECT captured FROM ledger.hold_money_v1(public.key_of($1))), -1)", jobId.Value);
 
+    /// <summary>The same for what the tables call the job.</summary>
+    internal Task<long> CapturedOfKeyAsync(JobId key) => ScalarAsync<long>("SELECT coalesce((SELECT captured FROM ledger.hold_money_v1($1)), -1)", key.Value);
+
+    /// <summary>As if nodes had failed the first so many units all at the same time; none of them has a node.</summary>
+    internal async Task FailAllUnitsAsync(JobId key, int units) =>
+        Assert.Equal(units, await ScalarAsync<long>(
+            """
+            WITH units AS (
+                UPDATE scheduler.units SET status = 'undecided', attempt_count = 1 WHERE job_id = $1 AND unit_index < $2 RETURNING unit_index, gen_random_uuid() AS attempt_id),
+            pending AS (DELETE FROM scheduler.pending_units WHERE job_id = $1 AND unit_index < $2),
+            told AS (
+                INSERT INTO scheduler.saga_signals (signal_id, job_id, kind, body, due_at)
+                SELECT $1::text || '/' || unit_index || '/' || attempt_id || '/failed', $1, 'unitFailed', jsonb_build_object(
+                    'unitIndex', unit_index, 'attemptId', attempt_id, 'attemptNumber', 1, 'failureClass', 'module_failed', 'reason', 'it broke',
+                    'failedNodes', 1, 'failuresPerUnit', 2, 'anotherNodeCouldRun', true, 'overflowAllowed', false, 'lane', 'fleet'), now()
+                FROM units RETURNING 1)
+            SELECT count(*) FROM told
+            """,
+            key.Value, units));
+
     public async ValueTask DisposeAsync()
     {
         http.Dispose();
         await app.StopAsync(CancellationToken.None);
         await app.DisposeAsync();
+        await poster.DisposeAsync();
         await Neighbours.DisposeAsync();
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using RenderTrust.TestKit;
 
 namespace RenderTrust.Scheduler.Tests;
@@ -13,13 +14,16 @@ public class WorldFixture : IAsyncLifetime
 
     protected virtual Dictionary<string, string?> Settings => [];
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Brings an engine for the sagas; null: the one in memory.</summary>
+    protected virtual Action<IServiceCollection>? Services => null;
+
+    public virtual async ValueTask InitializeAsync()
     {
         await database.InitializeAsync();
-        World = await SchedulerWorld.StartAsync(database, Settings);
+        World = await SchedulerWorld.StartAsync(database, Settings, Services);
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         await World.DisposeAsync();
         await database.DisposeAsync();

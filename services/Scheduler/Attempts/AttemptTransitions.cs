@@ -2,6 +2,7 @@ using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Jobs.Saga;
 
 namespace RenderTrust.Scheduler.Attempts;
 
@@ -56,16 +57,30 @@ internal static class AttemptTransitions
         JobTransitions.ReturnUnit(batch, attempt.JobId, attempt.UnitIndex, reason, now, retryAt);
     }
 
-    /// <summary>The node fell silent: the token is taken and the unit leased elsewhere; the slot stays reserved until the node is seen.</summary>
+    /// <summary>The node fell silent: the token is taken and the unit is to be leased elsewhere; the slot stays reserved until the node is seen.</summary>
     public static void Lose(NpgsqlBatch batch, Job job, Attempt attempt, DateTimeOffset now)
     {
-        const string failureClass = "node_lost";
+        const string failureClass = UnitFailure.NodeLost;
         var reason = $"{attempt.NodeName} fell silent; unit {attempt.UnitIndex} is leased elsewhere.";
         batch.Add(
             "UPDATE attempts SET status = 'lost', failure_class = $2, reason = $3 WHERE attempt_id = $1", attempt.AttemptId.Value, failureClass, reason);
-        JobTransitions.ReturnUnit(batch, attempt.JobId, attempt.UnitIndex, reason, now);
+        JobTransitions.SuspendUnit(batch, attempt.JobId, attempt.UnitIndex, reason);
+        SagaSignals.UnitFailed(
+            batch, attempt,
+            new UnitFailure(
+                attempt.UnitIndex, attempt.AttemptId, attempt.Number, failureClass, reason, FailedNodes: 0, FailuresPerUnit: 0, AnotherNodeCouldRun: true),
+            now);
         AppendFailure(batch, job, attempt, failureClass, reason, now);
     }
+
+    /// <summary>What was leased after attempt <paramref name="number"/> is taken back; its slot stays reserved until the node confirms.</summary>
+    public static void Withdraw(NpgsqlBatch batch, JobId jobId, int unitIndex, int number, string reason) =>
+        batch.Add(
+            """
+            UPDATE attempts SET status = 'revoking', reason = $4
+            WHERE job_id = $1 AND unit_index = $2 AND number > $3 AND status IN ('offered', 'running')
+            """,
+            jobId.Value, unitIndex, number, reason);
 
     /// <summary>The node says that it does not run the attempt (any more): the slot is free.</summary>
     public static void ConfirmStopped(NpgsqlBatch batch, AttemptId attemptId, DateTimeOffset now) =>

@@ -28,7 +28,7 @@ internal sealed class CancelTask(NpgsqlDataSource dataSource, EndJob endJob, Job
         }
 
         var reason = string.IsNullOrWhiteSpace(request.Reason) ? "Canceled by the creator." : request.Reason[..Math.Min(request.Reason.Length, LongestReason)];
-        var canceled = await endJob.EndAsync(jobId, JobStatus.Canceled, reason, cancellationToken);
+        var canceled = await endJob.CancelAsync(jobId, reason, cancellationToken);
         return new CancelTaskResponse(
             canceled ? CancelOutcome.Canceled : CancelOutcome.AlreadyEnded, await log.FindAsync(taskId, request.TenantId, cancellationToken));
     }

@@ -6,14 +6,22 @@ using RenderTrust.Scheduler.Supervision;
 
 namespace RenderTrust.Scheduler.Jobs;
 
-/// <summary>Ends a job from outside its results: by cancellation, deadline or an exhausted hold.</summary>
+/// <summary>Ends a job from outside its results: by cancellation, deadline, an exhausted hold, or because its saga says so.</summary>
 internal sealed partial class EndJob(
     NpgsqlDataSource dataSource, JobEventSignal events, Outbox outbox, SupervisorWake supervisor, TimeProvider time, ILogger<EndJob> logger)
 {
-    public Task<bool> FailAsync(JobId jobId, string reason, CancellationToken cancellationToken) => EndAsync(jobId, JobStatus.Failed, reason, cancellationToken);
+    public Task<bool> FailAsync(JobId jobId, string reason, CancellationToken cancellationToken) =>
+        EndAsync(jobId, JobStatus.Failed, reason, failedUnit: null, cancellationToken);
 
+    public Task<bool> FailAsync(JobId jobId, string reason, int? failedUnit, CancellationToken cancellationToken) =>
+        EndAsync(jobId, JobStatus.Failed, reason, failedUnit, cancellationToken);
+
+    public Task<bool> CancelAsync(JobId jobId, string reason, CancellationToken cancellationToken) =>
+        EndAsync(jobId, JobStatus.Canceled, reason, failedUnit: null, cancellationToken);
+
+    /// <param name="failedUnit">The undecided unit with which the job fails.</param>
     /// <returns>False when there is no such job or it had ended before.</returns>
-    public async Task<bool> EndAsync(JobId jobId, JobStatus status, string reason, CancellationToken cancellationToken)
+    private async Task<bool> EndAsync(JobId jobId, JobStatus status, string reason, int? failedUnit, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
@@ -23,6 +31,11 @@ internal sealed partial class EndJob(
         }
 
         await using var batch = new NpgsqlBatch(connection, transaction);
+        if (failedUnit is { } unitIndex)
+        {
+            JobTransitions.FailUnit(batch, job, unitIndex, reason);
+        }
+
         JobTransitions.End(batch, job, status, reason, time.GetUtcNow());
         JobEventLog.Wake(batch, jobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);

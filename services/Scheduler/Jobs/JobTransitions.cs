@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Jobs.Saga;
 
 namespace RenderTrust.Scheduler.Jobs;
 
@@ -35,7 +36,7 @@ internal static class JobTransitions
             """,
             job.JobId.Value, reason);
         batch.Add("DELETE FROM pending_units WHERE job_id = $1", job.JobId.Value);
-        batch.Add("UPDATE units SET status = 'canceled', reason = $2 WHERE job_id = $1 AND status IN ('pending', 'leased')", job.JobId.Value, reason);
+        batch.Add("UPDATE units SET status = 'canceled', reason = $2 WHERE job_id = $1 AND status IN ('pending', 'leased', 'undecided')", job.JobId.Value, reason);
         batch.Add(
             """
             UPDATE jobs SET status = $2, reason = $3, ended_at = $4,
@@ -56,20 +57,25 @@ internal static class JobTransitions
             FROM job
             """,
             job.JobId.Value, SqlNames.Of(status), reason, now);
-        foreach (var topic in new[] { Topics.Usage, Topics.Evidence })
-        {
-            batch.Add(
-                """
-                INSERT INTO outbox (message_id, component, topic, payload)
-                SELECT $2, $3, $4, jsonb_build_object(
-                    'kind', 'jobEnded', 'jobId', client_job_id, 'taskId', task_id, 'tenantId', tenant_id, 'module', module_name || '@' || module_version,
-                    'manifestSha256', manifest_sha256, 'status', status, 'unitCount', unit_count, 'unitsCompleted', units_completed,
-                    'unitsFailed', units_failed, 'meteredMilliseconds', metered_ms, 'chargedMicrocredits', charged_microcredits,
-                    'submittedAt', submitted_at, 'endedAt', ended_at)
-                FROM jobs WHERE job_id = $1
-                """,
-                job.JobId.Value, Guid.CreateVersion7(), Topics.PubSub, topic);
-        }
+        batch.Add(
+            """
+            INSERT INTO outbox (message_id, component, topic, payload)
+            SELECT $2, $3, $4, jsonb_build_object(
+                'kind', 'jobEnded', 'jobId', client_job_id, 'taskId', task_id, 'tenantId', tenant_id, 'module', module_name || '@' || module_version,
+                'manifestSha256', manifest_sha256, 'status', status, 'unitCount', unit_count, 'unitsCompleted', units_completed,
+                'unitsFailed', units_failed, 'meteredMilliseconds', metered_ms, 'chargedMicrocredits', charged_microcredits,
+                'submittedAt', submitted_at, 'endedAt', ended_at)
+            FROM jobs WHERE job_id = $1
+            """,
+            job.JobId.Value, Guid.CreateVersion7(), Topics.PubSub, Topics.Usage);
+        SagaSignals.Ended(batch, job.JobId, now);
+    }
+
+    /// <summary>The ledger has charged something else than the job says; the ledger is right.</summary>
+    public static async Task CorrectChargeAsync(NpgsqlConnection connection, JobId jobId, long chargedMicrocredits, CancellationToken cancellationToken)
+    {
+        await using var command = connection.Command("UPDATE jobs SET charged_microcredits = $2 WHERE job_id = $1", jobId.Value, chargedMicrocredits);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>A node holds a current lease on the unit.</summary>
@@ -91,23 +97,44 @@ internal static class JobTransitions
         JobEventLog.Append(batch, job.JobId, JobEventKind.UnitCompleted, body, now);
     }
 
-    /// <summary>The unit waits for a node again; the reason says what became of its last attempt.</summary>
-    /// <param name="retryAt">Null: at once. Else the unit is parked until then.</param>
-    public static void ReturnUnit(NpgsqlBatch batch, JobId jobId, int unitIndex, string reason, DateTimeOffset now, DateTimeOffset? retryAt = null)
+    /// <summary>The unit's attempt failed or was lost, or its next one is taken back: no node may have it until the job's saga has decided.</summary>
+    /// <param name="lane">Null: the lane stays.</param>
+    public static void SuspendUnit(NpgsqlBatch batch, JobId jobId, int unitIndex, string reason, UnitLane? lane = null)
     {
-        batch.Add("UPDATE units SET status = 'pending', reason = $3 WHERE job_id = $1 AND unit_index = $2 AND status = 'leased'", jobId.Value, unitIndex, reason);
         batch.Add(
             """
-            INSERT INTO pending_units (job_id, unit_index, state, ready_at, parked_for, parked_reason, retry_at, examined_at)
-            VALUES ($1, $2, CASE WHEN $5 IS NULL THEN 'new' ELSE 'parked' END, $4, CASE WHEN $5 IS NULL THEN NULL ELSE 'refusal' END, $3, $5, $4)
+            UPDATE units SET status = 'undecided', reason = $3, lane = coalesce($4, lane)
+            WHERE job_id = $1 AND unit_index = $2 AND status IN ('pending', 'leased')
+            """,
+            jobId.Value, unitIndex, reason, LaneValue(lane));
+        batch.Add("DELETE FROM pending_units WHERE job_id = $1 AND unit_index = $2", jobId.Value, unitIndex);
+    }
+
+    /// <summary>The unit waits for a node again; the reason says what became of its last attempt.</summary>
+    /// <param name="retryAt">Null: at once. Else the unit is parked until then.</param>
+    /// <param name="lane">Null: the lane stays.</param>
+    public static void ReturnUnit(
+        NpgsqlBatch batch, JobId jobId, int unitIndex, string reason, DateTimeOffset now, DateTimeOffset? retryAt = null, UnitLane? lane = null)
+    {
+        batch.Add(
+            """
+            UPDATE units SET status = 'pending', reason = $3, lane = coalesce($4, lane)
+            WHERE job_id = $1 AND unit_index = $2 AND status IN ('leased', 'undecided')
+            """,
+            jobId.Value, unitIndex, reason, LaneValue(lane));
+        batch.Add(
+            """
+            INSERT INTO pending_units (job_id, unit_index, state, ready_at, parked_for, parked_reason, retry_at, examined_at, lane)
+            SELECT $1, $2, CASE WHEN $5 IS NULL THEN 'new' ELSE 'parked' END, $4, CASE WHEN $5 IS NULL THEN NULL ELSE 'refusal' END, $3, $5, $4, lane
+            FROM units WHERE job_id = $1 AND unit_index = $2
             """,
             jobId.Value, unitIndex, reason, now, new TypedValue(retryAt?.ToUniversalTime(), NpgsqlDbType.TimestampTz));
     }
 
-    /// <summary>The unit can succeed nowhere any more. The caller fails the job with the same cause.</summary>
-    public static void FailUnit(NpgsqlBatch batch, Job job, int unitIndex, string reason)
-    {
-        batch.Add("UPDATE units SET status = 'failed', reason = $3 WHERE job_id = $1 AND unit_index = $2", job.JobId.Value, unitIndex, reason);
-        batch.Add("DELETE FROM pending_units WHERE job_id = $1 AND unit_index = $2", job.JobId.Value, unitIndex);
-    }
+    /// <summary>The undecided unit can succeed nowhere any more. The caller fails the job with the same cause.</summary>
+    public static void FailUnit(NpgsqlBatch batch, Job job, int unitIndex, string reason) =>
+        batch.Add(
+            "UPDATE units SET status = 'failed', reason = $3 WHERE job_id = $1 AND unit_index = $2 AND status = 'undecided'", job.JobId.Value, unitIndex, reason);
+
+    private static TypedValue LaneValue(UnitLane? lane) => new(lane is { } known ? SqlNames.Of(known) : null, NpgsqlDbType.Text);
 }

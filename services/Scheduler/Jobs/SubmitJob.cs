@@ -5,6 +5,7 @@ using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Modules;
 using RenderTrust.Scheduler.Placement;
 
@@ -16,7 +17,7 @@ namespace RenderTrust.Scheduler.Jobs;
 /// </summary>
 internal sealed partial class SubmitJob(
     NpgsqlDataSource dataSource, ModuleDirectory modules, PlacerWake placer, JobEventSignal events, Outbox outbox,
-    TimeProvider time, IOptions<SchedulerOptions> options, ILogger<SubmitJob> logger)
+    TimeProvider time, IOptions<SchedulerOptions> options, IOptions<SagaOptions> sagas, ILogger<SubmitJob> logger)
 {
     public static void Map(IEndpointRouteBuilder api) => api.MapPost("/internal/jobs", HandleAsync);
 
@@ -102,6 +103,7 @@ internal sealed partial class SubmitJob(
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection, transaction);
         AddRows(batch, request, taskId, module, decision, now, deadline);
+        SagaSignals.Expect(batch, TaskIds.KeyOf(request.TenantId, request.Spec.JobId), now.AddSeconds(sagas.Value.StartDelaySeconds));
 
         // Last: the creator's account is locked for as short as can be.
         batch.Add(

@@ -4,13 +4,14 @@ using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Attempts;
 using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Placement;
 
 namespace RenderTrust.Scheduler.Nodes;
 
 /// <summary>A node's sessions in the tables. Epochs rise under the node's row lock; a lease of the old session either is in the table before, or fails.</summary>
 internal sealed partial class NodeSessions(
-    NpgsqlDataSource dataSource, Fleet fleet, PlacerWake placer, JobEventSignal events, Outbox outbox, TimeProvider time, ILogger<NodeSessions> logger)
+    NpgsqlDataSource dataSource, Fleet fleet, PlacerWake placer, SagaWake sagas, JobEventSignal events, Outbox outbox, TimeProvider time, ILogger<NodeSessions> logger)
 {
     public async Task<OpenNodeSessionResponse> OpenAsync(OpenNodeSessionRequest request, CancellationToken cancellationToken)
     {
@@ -103,7 +104,7 @@ internal sealed partial class NodeSessions(
     }
 
     /// <summary>
-    /// Silent for too long: its current attempts lose their tokens and their units wait for other nodes. The slots stay reserved.
+    /// Silent for too long: its current attempts lose their tokens, and the sagas of their jobs send their units to other nodes. The slots stay reserved.
     /// One transaction per job, each under that job's lock.
     /// </summary>
     public async Task MarkLostAsync(MarkNodeLostRequest request, CancellationToken cancellationToken)
@@ -138,7 +139,7 @@ internal sealed partial class NodeSessions(
             await LoseAsync(attemptId, now, cancellationToken);
         }
 
-        placer.JobSubmitted();
+        sagas.Wake();
         events.Raise();
         outbox.Wake();
     }

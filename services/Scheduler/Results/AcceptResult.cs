@@ -6,6 +6,7 @@ using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Attempts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Nodes;
 using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Supervision;
@@ -18,7 +19,8 @@ namespace RenderTrust.Scheduler.Results;
 /// under the job's lock. Idempotent by attempt: who reports twice hears that it was accepted already.
 /// </summary>
 internal sealed partial class AcceptResult(
-    NpgsqlDataSource dataSource, Fleet fleet, FailAttempt failures, EndJob endJob, PlacerWake placer, SupervisorWake supervisor, JobEventSignal events, Outbox outbox, TimingLog timings,
+    NpgsqlDataSource dataSource, Fleet fleet, FailAttempt failures, EndJob endJob, PlacerWake placer, SupervisorWake supervisor, SagaWake sagas, JobEventSignal events,
+    Outbox outbox, TimingLog timings,
     TimeProvider time, IOptions<SchedulerOptions> options, ILogger<AcceptResult> logger)
 {
     public static void Map(IEndpointRouteBuilder api) => api.MapPost("/internal/results", HandleAsync);
@@ -92,7 +94,7 @@ internal sealed partial class AcceptResult(
         }
         else
         {
-            ended = await failures.AddAsync(batch, job, attempt, FailureOf(report, attempt, metered), now, cancellationToken);
+            await failures.AddAsync(batch, job, attempt, FailureOf(report, attempt, metered), now, cancellationToken);
         }
 
         JobEventLog.Wake(batch, job.JobId);
@@ -106,7 +108,7 @@ internal sealed partial class AcceptResult(
         // Not the caller's token: money moves with this commit, and its outcome must be learnt.
         await transaction.CommitAsync(CancellationToken.None);
         Failpoint.Hit("scheduler.result.afterCommit");
-        Announce(attempt, ended);
+        Announce(attempt, report.Succeeded && report.Outputs.Count > 0, ended);
         return new UnitResultResponse(ResultOutcome.Accepted, null);
     }
 
@@ -169,12 +171,17 @@ internal sealed partial class AcceptResult(
         placer.CapacityChanged();
     }
 
-    private void Announce(Attempt attempt, bool jobEnded)
+    private void Announce(Attempt attempt, bool succeeded, bool jobEnded)
     {
         events.Raise();
         fleet.Release(attempt.NodeId, attempt.Slot);
         placer.CapacityChanged();
         outbox.Wake();
+        if (!succeeded)
+        {
+            sagas.Wake();
+        }
+
         if (jobEnded)
         {
             Failpoint.Hit("scheduler.close.afterCommit");

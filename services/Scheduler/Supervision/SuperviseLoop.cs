@@ -7,6 +7,7 @@ using RenderTrust.Scheduler.Attempts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Hubs;
 using RenderTrust.Scheduler.Jobs;
+using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Nodes;
 using RenderTrust.Scheduler.Placement;
 using RenderTrust.ServiceDefaults;
@@ -18,7 +19,8 @@ namespace RenderTrust.Scheduler.Supervision;
 /// and revocations that wait for their confirmation. Every step is safe to repeat and to run on several replicas: each decides again under the job's lock.
 /// </summary>
 internal sealed partial class SuperviseLoop(
-    NpgsqlDataSource dataSource, NodeOwners owners, HubClient hubs, Fleet fleet, FailAttempt failures, EndJob endJob, PlacerWake placer, SupervisorWake wake, JobEventSignal events, Outbox outbox,
+    NpgsqlDataSource dataSource, NodeOwners owners, HubClient hubs, Fleet fleet, FailAttempt failures, EndJob endJob, PlacerWake placer, SupervisorWake wake, SagaWake sagas,
+    JobEventSignal events, Outbox outbox,
     TimeProvider time, IOptions<SchedulerOptions> options, ILogger<SuperviseLoop> logger) : BackgroundService
 {
     // Bounds one round; the next one takes the rest.
@@ -293,6 +295,7 @@ internal sealed partial class SuperviseLoop(
         await fleet.RefreshAsync(cancellationToken);
         events.Raise();
         outbox.Wake();
+        sagas.Wake();
         placer.CapacityChanged();
     }
 
