@@ -3,7 +3,7 @@ using Dapr.Workflow.Client;
 
 namespace Dapr.Workflow;
 
-/// <summary>Starts, watches and steers workflow instances through the app's own sidecar. Errors of the sidecar are gRPC exceptions.</summary>
+/// <summary>Starts, watches and steers workflow instances through the app's own sidecar. Errors of the sidecar and cancelled calls are gRPC exceptions.</summary>
 public interface IDaprWorkflowClient : IDaprClient, IAsyncDisposable
 {
     /// <summary>Starts an instance at once. Returns its id when its first turn is done, or sooner if that takes long.</summary>

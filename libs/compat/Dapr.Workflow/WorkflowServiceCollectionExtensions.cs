@@ -12,48 +12,68 @@ using Microsoft.Extensions.Hosting;
 
 namespace Dapr.Workflow;
 
-/// <summary>Adds workflows to an app: a worker that runs what is registered, and <see cref="DaprWorkflowClient"/>.</summary>
+/// <summary>Adds workflows to an app: a worker that runs what is registered, and <see cref="DaprWorkflowClient"/>. Once per app.</summary>
 public static class WorkflowServiceCollectionExtensions
 {
-    /// <summary>Adds the client only.</summary>
-    public static IServiceCollection AddDaprWorkflow(this IServiceCollection serviceCollection) => AddDaprWorkflow(serviceCollection, _ => { });
+    /// <summary>Adds a client; with nothing registered there is nothing for a worker to do.</summary>
+    public static IServiceCollection AddDaprWorkflow(this IServiceCollection services) => AddDaprWorkflow(services, _ => { });
 
-    /// <summary>Adds client and worker. Called again, it adds to what is registered.</summary>
-    /// <param name="serviceCollection">The app's services.</param>
+    /// <summary>Adds client and worker.</summary>
+    /// <param name="services">The app's services.</param>
     /// <param name="configure">Registers workflows and activities.</param>
     /// <param name="lifetime">Of <see cref="DaprWorkflowClient"/>.</param>
     public static IServiceCollection AddDaprWorkflow(
-        this IServiceCollection serviceCollection, Action<WorkflowRuntimeOptions> configure, ServiceLifetime lifetime = ServiceLifetime.Singleton)
+        this IServiceCollection services, Action<WorkflowRuntimeOptions> configure, ServiceLifetime lifetime = ServiceLifetime.Singleton)
     {
-        ArgumentNullException.ThrowIfNull(serviceCollection);
         ArgumentNullException.ThrowIfNull(configure);
-        serviceCollection.AddSingleton(new RuntimeConfiguration(configure));
-        serviceCollection.TryAddSingleton(services =>
-        {
-            var options = new WorkflowRuntimeOptions();
-            foreach (var configuration in services.GetServices<RuntimeConfiguration>())
-            {
-                configuration.Configure(options);
-            }
-
-            return options;
-        });
-        serviceCollection.TryAddSingleton(TimeProvider.System);
-        serviceCollection.TryAddSingleton(new SerializerChoice(new JsonDaprSerializer()));
-        serviceCollection.TryAddSingleton(services =>
-            new SidecarChannel(services.GetService<IConfiguration>(), services.GetRequiredService<WorkflowRuntimeOptions>().GrpcChannelOptions));
-        serviceCollection.TryAdd(ServiceDescriptor.Describe(typeof(DaprWorkflowClient), services => new DaprWorkflowClient(
-            services.GetRequiredService<SidecarChannel>().Calls, services.GetRequiredService<SerializerChoice>().Serializer, services.GetRequiredService<TimeProvider>()), lifetime));
-        serviceCollection.TryAddSingleton<WorkItemRunner>();
-        serviceCollection.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, WorkflowWorker>());
-        return serviceCollection;
+        return Add(services, configure, null, lifetime);
     }
 
-    /// <summary>As <see cref="AddDaprWorkflow(IServiceCollection, Action{WorkflowRuntimeOptions}, ServiceLifetime)"/>, going on with a builder.</summary>
-    public static DaprWorkflowBuilder AddDaprWorkflowBuilder(this IServiceCollection serviceCollection, Action<WorkflowRuntimeOptions>? configureRuntime = null) =>
-        new(AddDaprWorkflow(serviceCollection, configureRuntime ?? (_ => { })));
+    /// <summary>Adds client and worker, and goes on with a builder.</summary>
+    /// <param name="services">The app's services.</param>
+    /// <param name="configureRuntime">Registers workflows and activities.</param>
+    /// <param name="configureClient">Gives the client an endpoint or token of its own.</param>
+    /// <param name="lifetime">Of <see cref="DaprWorkflowClient"/>.</param>
+    public static DaprWorkflowBuilder AddDaprWorkflowBuilder(
+        this IServiceCollection services,
+        Action<WorkflowRuntimeOptions>? configureRuntime = null,
+        Action<IServiceProvider, DaprWorkflowClientBuilder>? configureClient = null,
+        ServiceLifetime lifetime = ServiceLifetime.Singleton) => new(Add(services, configureRuntime ?? (_ => { }), configureClient, lifetime));
 
-    internal sealed record RuntimeConfiguration(Action<WorkflowRuntimeOptions> Configure);
+    private static IServiceCollection Add(
+        IServiceCollection services, Action<WorkflowRuntimeOptions> configure, Action<IServiceProvider, DaprWorkflowClientBuilder>? configureClient, ServiceLifetime lifetime)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        if (services.Any(service => service.ServiceType == typeof(WorkflowRuntimeOptions)))
+        {
+            // The official package would pass over what the second call registers without a word.
+            throw new InvalidOperationException("AddDaprWorkflow was called before. Register all workflows and activities in one call.");
+        }
+
+        var options = new WorkflowRuntimeOptions();
+        configure(options);
+        services.AddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(new SerializerChoice(new JsonDaprSerializer()));
+        services.TryAddSingleton(provider => SidecarChannel.Open(provider.GetService<IConfiguration>(), options.GrpcChannelOptions));
+        services.TryAdd(ServiceDescriptor.Describe(typeof(DaprWorkflowClient), provider => MakeClient(provider, configureClient), lifetime));
+        services.TryAddSingleton<WorkItemRunner>();
+        services.AddHostedService<WorkflowWorker>();
+        return services;
+    }
+
+    private static DaprWorkflowClient MakeClient(IServiceProvider services, Action<IServiceProvider, DaprWorkflowClientBuilder>? configure)
+    {
+        var serializer = services.GetRequiredService<SerializerChoice>().Serializer;
+        if (configure is null)
+        {
+            return new DaprWorkflowClient(services.GetRequiredService<SidecarChannel>().Calls, serializer, services.GetRequiredService<TimeProvider>());
+        }
+
+        var builder = new DaprWorkflowClientBuilder(services.GetService<IConfiguration>()).Use(serializer);
+        configure(services, builder);
+        return builder.Build();
+    }
 
     /// <summary>Chooses the serializer and message sizes.</summary>
     public readonly record struct DaprWorkflowBuilder : IDaprWorkflowBuilder
@@ -75,7 +95,7 @@ public static class WorkflowServiceCollectionExtensions
         public DaprWorkflowBuilder WithSerializer(Func<IServiceProvider, IWorkflowSerializer> serializerFactory)
         {
             ArgumentNullException.ThrowIfNull(serializerFactory);
-            Services.Replace(ServiceDescriptor.Singleton(services => new SerializerChoice(serializerFactory(services))));
+            Services.Replace(ServiceDescriptor.Singleton(provider => new SerializerChoice(serializerFactory(provider))));
             return this;
         }
 
@@ -89,12 +109,10 @@ public static class WorkflowServiceCollectionExtensions
         /// <summary>Limits the gRPC messages; in bytes, null: no limit.</summary>
         public DaprWorkflowBuilder WithGrpcMessageSizeLimits(int? maxReceiveMessageSize, int? maxSendMessageSize)
         {
-            Services.AddSingleton(new RuntimeConfiguration(options =>
-            {
-                var channel = options.GrpcChannelOptions ?? new GrpcChannelOptions();
-                (channel.MaxReceiveMessageSize, channel.MaxSendMessageSize) = (maxReceiveMessageSize, maxSendMessageSize);
-                options.UseGrpcChannelOptions(channel);
-            }));
+            var options = (WorkflowRuntimeOptions)Services.First(service => service.ServiceType == typeof(WorkflowRuntimeOptions)).ImplementationInstance!;
+            var channel = options.GrpcChannelOptions ?? new GrpcChannelOptions();
+            (channel.MaxReceiveMessageSize, channel.MaxSendMessageSize) = (maxReceiveMessageSize, maxSendMessageSize);
+            options.UseGrpcChannelOptions(channel);
             return this;
         }
     }

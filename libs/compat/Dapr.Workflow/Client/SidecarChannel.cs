@@ -6,33 +6,19 @@ using Microsoft.Extensions.Configuration;
 
 namespace Dapr.Workflow.Client;
 
-/// <summary>
-/// The connection with the app's sidecar. Address and token come from DAPR_GRPC_ENDPOINT, DAPR_GRPC_PORT (default 50001) and DAPR_API_TOKEN,
-/// first from the configuration and then from the environment.
-/// </summary>
+/// <summary>The connection with the app's sidecar; every call shows the token.</summary>
 internal sealed class SidecarChannel : IDisposable
 {
-    private static readonly string UserAgent = "rendertrust-workflow/" + typeof(SidecarChannel).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    private static readonly string UserAgent = $"rendertrust-workflow/{typeof(SidecarChannel).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0]}";
     private readonly GrpcChannel channel;
 
-    public SidecarChannel(IConfiguration? configuration, GrpcChannelOptions? options)
+    public SidecarChannel(GrpcChannel channel, string? token)
     {
-        var environment = new ConfigurationBuilder().AddEnvironmentVariables().Build();
-        string? Setting(string name) => configuration?[name] is { Length: > 0 } value ? value : environment[name] is { Length: > 0 } other ? other : null;
-
-        Address = Setting("DAPR_GRPC_ENDPOINT") ?? $"http://127.0.0.1:{Setting("DAPR_GRPC_PORT") ?? "50001"}";
-        channel = GrpcChannel.ForAddress(Address, options ?? new GrpcChannelOptions
-        {
-            ThrowOperationCanceledOnCancellation = true,
-            // Histories may be as large as the sidecar's own limit allows.
-            MaxReceiveMessageSize = null,
-            MaxSendMessageSize = null,
-        });
-        var token = Setting("DAPR_API_TOKEN");
+        this.channel = channel;
         Calls = new Wire.TaskHubSidecarService.TaskHubSidecarServiceClient(channel.Intercept(metadata =>
         {
             metadata.Add("user-agent", UserAgent);
-            if (token is not null)
+            if (!string.IsNullOrEmpty(token))
             {
                 metadata.Add("dapr-api-token", token);
             }
@@ -41,9 +27,28 @@ internal sealed class SidecarChannel : IDisposable
         }));
     }
 
-    public string Address { get; }
+    public string Address => channel.Target;
 
     public Wire.TaskHubSidecarService.TaskHubSidecarServiceClient Calls { get; }
+
+    /// <summary>
+    /// Address and token come from DAPR_GRPC_ENDPOINT, DAPR_GRPC_PORT (default 50001) and DAPR_API_TOKEN, first from the configuration and then from
+    /// the environment.
+    /// </summary>
+    public static SidecarChannel Open(IConfiguration? configuration, GrpcChannelOptions? options)
+    {
+        var environment = new ConfigurationBuilder().AddEnvironmentVariables().Build();
+        string? Setting(string name) => configuration?[name] is { Length: > 0 } value ? value : environment[name] is { Length: > 0 } other ? other : null;
+
+        var address = Setting("DAPR_GRPC_ENDPOINT") ?? $"http://127.0.0.1:{Setting("DAPR_GRPC_PORT") ?? "50001"}";
+        var channel = GrpcChannel.ForAddress(address, options ?? new GrpcChannelOptions
+        {
+            // Histories may be as large as the sidecar's own limit allows.
+            MaxReceiveMessageSize = null,
+            MaxSendMessageSize = null,
+        });
+        return new SidecarChannel(channel, Setting("DAPR_API_TOKEN"));
+    }
 
     public void Dispose() => channel.Dispose();
 }

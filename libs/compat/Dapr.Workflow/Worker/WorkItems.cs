@@ -83,13 +83,13 @@ internal sealed class WorkItems(
                     break;
             }
         }
+        catch (Exception exception) when (streamLost.IsCancellationRequested && exception is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled })
+        {
+            logger.LogAnswerLate(instanceId);
+        }
         catch (RpcException exception)
         {
             logger.LogAnswerLost(exception, instanceId);
-        }
-        catch (OperationCanceledException) when (streamLost.IsCancellationRequested)
-        {
-            logger.LogAnswerLate(instanceId);
         }
         catch (Exception exception)
         {

@@ -26,9 +26,14 @@ internal sealed partial class ReplayContext
             {
                 return await task.Result;
             }
-            catch (WorkflowTaskFailedException) when (policy is not null && RetryRules.Delay(policy, attempts, firstAttempt, now) is not null)
+            catch (WorkflowTaskFailedException)
             {
-                delay = RetryRules.Delay(policy, attempts, firstAttempt, now)!.Value;
+                if (policy is null || RetryRules.Delay(policy, attempts, firstAttempt, now) is not { } wait)
+                {
+                    throw;
+                }
+
+                delay = wait;
             }
 
             await StartTimer(now.Add(delay), setOrigin).Result;
