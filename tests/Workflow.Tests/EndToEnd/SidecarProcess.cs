@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text;
+using Npgsql;
+using RenderTrust.TestKit;
+
+namespace RenderTrust.Workflow.Tests.EndToEnd;
+
+/// <summary>The embedded sidecar as a process of its own, on a real Postgres, serving apps that run elsewhere. It can be killed and started again.</summary>
+public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
+{
+    private static readonly HttpClient Http = new();
+
+    private readonly string root = Directory.CreateTempSubdirectory("rt-workflow-").FullName;
+    private readonly StringBuilder output = new();
+    private Process? process;
+
+    public (int Http, int Grpc) One { get; } = (TestPorts.Free(), TestPorts.Free());
+
+    public (int Http, int Grpc) Two { get; } = (TestPorts.Free(), TestPorts.Free());
+
+    /// <summary>An app that listens on <see cref="JsAppPort"/> once its test starts it.</summary>
+    public (int Http, int Grpc) Js { get; } = (TestPorts.Free(), TestPorts.Free());
+
+    public int JsAppPort { get; } = TestPorts.Free();
+
+    public string ApiToken { get; } = "token-of-the-sidecar";
+
+    private static string Program => Path.Combine(
+        Environment.GetEnvironmentVariable("RENDERTRUST_ROOT") ?? throw new InvalidOperationException("RENDERTRUST_ROOT is not set. tests/run sets it to the repository's folder."),
+        "edge", "Sidecar", "bin", "Release", "net10.0", "RenderTrust.Sidecar.dll");
+
+    public async Task StartAsync()
+    {
+        WriteFiles();
+        var start = new ProcessStartInfo("dotnet") { ArgumentList = { Program, "run", "-f", Path.Combine(root, "dapr.yaml") }, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["DAPR_API_TOKEN"] = ApiToken;
+        process = Process.Start(start)!;
+        process.OutputDataReceived += Keep;
+        process.ErrorDataReceived += Keep;
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        await Wait.UntilAsync("the sidecar is ready", async () =>
+        {
+            Assert.False(process.HasExited, $"The sidecar has ended:\n{Output}");
+            using var answer = await Http.GetAsync(new Uri($"http://127.0.0.1:{One.Http}/v1.0/healthz"), TestContext.Current.CancellationToken);
+            return answer.StatusCode == HttpStatusCode.NoContent;
+        }, () => Output);
+    }
+
+    /// <summary>What the sidecar has written so far.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (output)
+            {
+                return output.ToString();
+            }
+        }
+    }
+
+    /// <summary>SIGKILL: nothing is put in order.</summary>
+    public async Task KillAsync()
+    {
+        process!.Kill();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        process.Dispose();
+        process = null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (process is not null)
+        {
+            await KillAsync();
+        }
+
+        Directory.Delete(root, recursive: true);
+    }
+
+    private void WriteFiles()
+    {
+        var npgsql = new NpgsqlConnectionStringBuilder(database.AdminConnectionString);
+        Directory.CreateDirectory(Path.Combine(root, "resources"));
+        Directory.CreateDirectory(Path.Combine(root, "one"));
+        Directory.CreateDirectory(Path.Combine(root, "two"));
+        File.WriteAllText(Path.Combine(root, "resources", "state.yaml"), $"""
+            apiVersion: dapr.io/v1alpha1
+            kind: Component
+            metadata:
+              name: state
+            spec:
+              type: state.postgresql
+              version: v2
+              metadata:
+                - name: connectionString
+                  value: "host={npgsql.Host} port={npgsql.Port} user={npgsql.Username} database={npgsql.Database}"
+                - name: actorStateStore
+                  value: "true"
+            """);
+        File.WriteAllText(Path.Combine(root, "resources", "pubsub.yaml"), """
+            apiVersion: dapr.io/v1alpha1
+            kind: Component
+            metadata:
+              name: pubsub
+            spec:
+              type: pubsub.in-memory
+              version: v1
+              metadata: []
+            """);
+        File.WriteAllText(Path.Combine(root, "dapr.yaml"), $"""
+            version: 1
+            common:
+              resourcesPath: ./resources
+            apps:
+              - appID: one
+                appDirPath: ./one
+                daprHTTPPort: {One.Http}
+                daprGRPCPort: {One.Grpc}
+              - appID: two
+                appDirPath: ./two
+                daprHTTPPort: {Two.Http}
+                daprGRPCPort: {Two.Grpc}
+              - appID: js
+                appDirPath: ./two
+                appPort: {JsAppPort}
+                daprHTTPPort: {Js.Http}
+                daprGRPCPort: {Js.Grpc}
+            """);
+    }
+
+    private void Keep(object sender, DataReceivedEventArgs line)
+    {
+        lock (output)
+        {
+            output.AppendLine(line.Data);
+        }
+    }
+}
