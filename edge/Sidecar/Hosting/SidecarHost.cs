@@ -123,12 +123,14 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         var forwarder = new Forwarder(client);
         builder.Services.AddSingleton(actors);
         builder.Services.AddSingleton(lifetime);
+        var workflowApi = new DaprWorkflowApi(workflows);
         builder.Services.AddSingleton(workflows);
+        builder.Services.AddSingleton(workflowApi);
         builder.Services.AddSingleton<IServiceMethodProvider<TaskHubService>>(
             new DescriptorBinding<TaskHubService>(TaskhubReflection.Descriptor.Services.Single()));
         builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
             new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
-        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, timers, reminders, forwarder), actors);
+        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, timers, reminders, forwarder), actors, new WorkflowsHttp(workflowApi));
         try
         {
             await web.StartAsync(cancellationToken);
@@ -223,7 +225,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
     private static WebApplication Build(
         WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, Forwarder forwarder,
-        SidecarLifetime lifetime, ILoggerFactory loggers, ActorsHttp actorsHttp, ActorRuntime actors)
+        SidecarLifetime lifetime, ILoggerFactory loggers, ActorsHttp actorsHttp, ActorRuntime actors, WorkflowsHttp workflowsHttp)
     {
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -248,6 +250,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         PublishHttp.Map(web);
         SecretsHttp.Map(web);
         actorsHttp.Map(web);
+        workflowsHttp.Map(web);
         MetadataHttp.Map(web, actors, lifetime.Stop);
         web.MapGrpcService<DaprService>();
         web.MapGrpcService<TaskHubService>();

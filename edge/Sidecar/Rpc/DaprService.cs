@@ -8,11 +8,12 @@ using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.PubSub;
 using RenderTrust.Sidecar.Secrets;
 using RenderTrust.Sidecar.State;
+using RenderTrust.Sidecar.Workflows;
 
 namespace RenderTrust.Sidecar.Rpc;
 
 /// <summary>The rpcs of <c>dapr.proto.runtime.v1.Dapr</c> that we serve; their names are the binding.</summary>
-internal sealed class DaprService(ActorRuntime actors, SidecarLifetime lifetime)
+internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime lifetime, DaprWorkflowApi workflows)
 {
     public Task<GetStateResponse> GetState(GetStateRequest request, ServerCallContext context) => GuardAsync(context, async app =>
     {

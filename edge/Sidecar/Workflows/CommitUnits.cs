@@ -210,7 +210,7 @@ internal sealed class TurnUnit(WorkflowEngine engine, LiveInstance instance, Tur
             engine.Poke();
         }
 
-        engine.Continue(instance);
+        engine.ContinueLater(instance);
     }
 
     public override void Failed(Exception cause)

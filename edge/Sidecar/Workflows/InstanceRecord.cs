@@ -50,7 +50,7 @@ internal sealed record InstanceRecord
             Name = Started.Name,
             Version = Started.Version,
             WorkflowStatus = Status,
-            ScheduledStartTimestamp = At(ScheduledAt),
+            ScheduledStartTimestamp = Started.ScheduledStartTimestamp ?? At(ScheduledAt),
             CreatedTimestamp = At(CreatedAt),
             LastUpdatedTimestamp = At(UpdatedAt),
             ExecutionId = Started.WorkflowInstance?.ExecutionId,

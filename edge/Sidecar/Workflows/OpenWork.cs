@@ -57,6 +57,15 @@ internal sealed class OpenWork
         }
     }
 
+    /// <summary>Whether a task, timer or child that was asked for has not answered.</summary>
+    public bool IsWaitedFor(HistoryEvent asked) => asked.EventTypeCase switch
+    {
+        HistoryEvent.EventTypeOneofCase.TaskScheduled => tasks.ContainsKey(asked.EventId),
+        HistoryEvent.EventTypeOneofCase.TimerCreated => timers.ContainsKey(asked.EventId),
+        HistoryEvent.EventTypeOneofCase.ChildWorkflowInstanceCreated => children.Contains(asked.EventId),
+        _ => false,
+    };
+
     /// <summary>Whether <see cref="Apply"/> would accept an answer, without taking it.</summary>
     public bool Wants(HistoryEvent answer) => answer.EventTypeCase switch
     {

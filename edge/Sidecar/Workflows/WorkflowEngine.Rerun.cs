@@ -32,16 +32,15 @@ internal sealed partial class WorkflowEngine
         var history = RerunRules.Build(await store.ReadHistoryAsync(record.Key, cancellationToken), target, request, now);
         var start = history.First(happened => happened.EventTypeCase == HistoryEvent.EventTypeOneofCase.ExecutionStarted);
         var again = NewRecord(new Beginning { Address = target, Start = start }, now) with { Status = OrchestrationStatus.Running, StartedAt = now };
-        var child = history[^1] is { ChildWorkflowInstanceCreated: not null } created
-            ? NewRecord(ActionReader.BeginChild(again, created, created.Router is { HasTargetAppID: true } router ? router.TargetAppID : appId, now), now) with
+        var children = history.Where(happened => happened.EventTypeCase == HistoryEvent.EventTypeOneofCase.ChildWorkflowInstanceCreated && happened.ChildWorkflowInstanceCreated.RerunParentInstanceInfo is not null)
+            .Select(created => NewRecord(ActionReader.BeginChild(again, created, created.Router is { HasTargetAppID: true } router ? router.TargetAppID : appId, now), now) with
             {
                 Parent = new ParentLink(again.Key, 1, created.EventId),
-            }
-            : null;
-        if (!await store.InsertRerunAsync(again, history, child, cancellationToken))
+            }).ToList();
+        if (!await store.InsertRerunAsync(again, history, children, cancellationToken))
         {
             throw new WorkflowError(StatusCode.AlreadyExists,
-                $"A workflow with id '{target.InstanceId}'{(child is null ? "" : $" or '{child.Address.InstanceId}'")} already exists. Give another id, or none.");
+                $"A workflow with id '{target.InstanceId}'{string.Concat(children.Select(child => $" or '{child.Address.InstanceId}'"))} already exists. Give another id, or none.");
         }
 
         Poke();
@@ -57,10 +56,8 @@ internal static class RerunRules
         var index = source.ToList().FindIndex(happened => happened.EventId == request.EventID && IsRepeatable(happened));
         if (index < 0)
         {
-            var isThere = source.Any(happened => happened.EventId == request.EventID);
-            throw isThere
-                ? WorkflowError.Invalid($"Event {request.EventID} of '{request.SourceInstanceID}' is not an activity, timer or child workflow. Name one of those.")
-                : new WorkflowError(StatusCode.NotFound, $"Workflow '{request.SourceInstanceID}' has no event {request.EventID}. Read its history for the ids.");
+            throw new WorkflowError(StatusCode.NotFound,
+                $"Workflow '{request.SourceInstanceID}' has no activity, timer or child workflow with event id {request.EventID}. Read its history for the ids.");
         }
 
         List<HistoryEvent> history = [.. source.Take(index).Select(happened => happened.Clone())];
@@ -69,15 +66,20 @@ internal static class RerunRules
             started.WorkflowInstance = new WorkflowInstance { InstanceId = target.InstanceId, ExecutionId = Guid.CreateVersion7().ToString("N") };
         }
 
-        history.Add(Repeat(source[index], request, target, now));
+        // What was under way at that moment is repeated, too: its answers came later, to the source.
+        var open = new OpenWork();
+        history.ForEach(happened => open.Apply(happened));
+        history = history.ConvertAll(happened => IsRepeatable(happened) && open.IsWaitedFor(happened) ? Repeat(happened, request, target, now, isTarget: false) : happened);
+        history.Add(Repeat(source[index], request, target, now, isTarget: true));
         return history;
     }
 
     private static bool IsRepeatable(HistoryEvent happened) => happened.EventTypeCase is HistoryEvent.EventTypeOneofCase.TaskScheduled
         or HistoryEvent.EventTypeOneofCase.TimerCreated or HistoryEvent.EventTypeOneofCase.ChildWorkflowInstanceCreated;
 
-    private static HistoryEvent Repeat(HistoryEvent original, RerunWorkflowFromEventRequest request, InstanceAddress target, DateTimeOffset now)
+    private static HistoryEvent Repeat(HistoryEvent original, RerunWorkflowFromEventRequest request, InstanceAddress target, DateTimeOffset now, bool isTarget)
     {
+        var overwrites = isTarget && request.OverwriteInput;
         var repeated = original.Clone();
         repeated.Timestamp = Timestamp.FromDateTimeOffset(now);
         var origin = new RerunParentInstanceInfo { InstanceID = request.SourceInstanceID };
@@ -85,14 +87,14 @@ internal static class RerunRules
         {
             case HistoryEvent.EventTypeOneofCase.TaskScheduled:
                 repeated.TaskScheduled.RerunParentInstanceInfo = origin;
-                repeated.TaskScheduled.Input = request.OverwriteInput ? request.Input : repeated.TaskScheduled.Input;
+                repeated.TaskScheduled.Input = overwrites ? request.Input : repeated.TaskScheduled.Input;
                 // Another instance's task: its effects are its own.
                 repeated.TaskScheduled.TaskExecutionId = Guid.CreateVersion7().ToString("N");
                 break;
             case HistoryEvent.EventTypeOneofCase.ChildWorkflowInstanceCreated:
                 repeated.ChildWorkflowInstanceCreated.RerunParentInstanceInfo = origin;
-                repeated.ChildWorkflowInstanceCreated.Input = request.OverwriteInput ? request.Input : repeated.ChildWorkflowInstanceCreated.Input;
-                repeated.ChildWorkflowInstanceCreated.InstanceId = request.HasNewChildWorkflowInstanceID
+                repeated.ChildWorkflowInstanceCreated.Input = overwrites ? request.Input : repeated.ChildWorkflowInstanceCreated.Input;
+                repeated.ChildWorkflowInstanceCreated.InstanceId = isTarget && request.HasNewChildWorkflowInstanceID
                     ? request.NewChildWorkflowInstanceID : $"{target.InstanceId}:{original.EventId:x4}";
                 if (InstanceIds.Problem(repeated.ChildWorkflowInstanceCreated.InstanceId) is { } problem)
                 {
@@ -100,7 +102,7 @@ internal static class RerunRules
                 }
 
                 break;
-            case HistoryEvent.EventTypeOneofCase.TimerCreated when request.OverwriteInput:
+            case HistoryEvent.EventTypeOneofCase.TimerCreated when overwrites:
                 throw WorkflowError.Invalid($"Event {request.EventID} is a timer, which has no input. Leave out overwriteInput.");
             case HistoryEvent.EventTypeOneofCase.TimerCreated:
                 repeated.TimerCreated.RerunParentInstanceInfo = origin;

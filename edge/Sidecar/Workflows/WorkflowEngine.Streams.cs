@@ -57,6 +57,14 @@ internal sealed partial class WorkflowEngine
                 return null;
             }
 
+            if (session is { IsLeaseValid: false })
+            {
+                // Another host may be running it by now. Ours would be refused at the end, but need not begin.
+                stream.Queue.End(entry);
+                StartOver();
+                return null;
+            }
+
             entry.Stream = stream;
             stream.Given.Add(entry);
             return entry.ToWire();

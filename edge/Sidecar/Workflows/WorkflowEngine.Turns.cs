@@ -9,6 +9,8 @@ internal sealed partial class WorkflowEngine
     /// <summary>Above this part of what a worker accepts in one message, an instance is held: it could not be sent any more.</summary>
     private const double PayloadPartMax = 0.95;
 
+    private readonly HashSet<LiveInstance> moved = [];
+
     /// <summary>A worker's answer. One that nobody waits for is dropped, as daprd does.</summary>
     public void CompleteTurn(string appId, WorkflowResponse response)
     {
@@ -307,8 +309,21 @@ internal sealed partial class WorkflowEngine
         if (!target.IsGone && !target.Record.IsTerminal)
         {
             target.Accept(message);
-            Continue(target);
+            ContinueLater(target);
         }
+    }
+
+    /// <summary>When everything of this commit is in memory: what came together is heard in one turn.</summary>
+    public void ContinueLater(LiveInstance instance) => moved.Add(instance);
+
+    private void ContinueMoved()
+    {
+        foreach (var instance in moved)
+        {
+            Continue(instance);
+        }
+
+        moved.Clear();
     }
 
     public static InstanceRecord NewRecord(Beginning beginning, DateTimeOffset now) => new()

@@ -240,6 +240,7 @@ internal sealed partial class WorkflowEngine : IAsyncDisposable
         lock (gate)
         {
             taken.ForEach(unit => unit.Done(batch));
+            ContinueMoved();
         }
     }
 

@@ -6,9 +6,10 @@ namespace RenderTrust.Sidecar.Workflows;
 internal sealed class WorkflowError(StatusCode status, string message) : Exception(message)
 {
     public StatusCode Status => status;
+    public bool IsUnknownInstance { get; private init; }
 
     /// <summary>Ends with the words by which SDKs know it.</summary>
-    public static WorkflowError Unknown(InstanceAddress address) => new(StatusCode.Unknown, $"workflow '{address.InstanceId}' of app {address.AppId}: no such instance exists");
+    public static WorkflowError Unknown(InstanceAddress address) => new(StatusCode.Unknown, $"workflow '{address.InstanceId}' of app {address.AppId}: no such instance exists") { IsUnknownInstance = true };
 
     public static WorkflowError NotFound(InstanceAddress address) => new(StatusCode.NotFound, $"workflow '{address.InstanceId}' of app {address.AppId}: no such instance exists");
 

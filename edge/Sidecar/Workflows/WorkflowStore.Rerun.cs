@@ -6,11 +6,11 @@ namespace RenderTrust.Sidecar.Workflows;
 internal sealed partial class WorkflowStore
 {
     /// <summary>An instance that begins with a history; the next host that looks takes it up. False when an id is in use.</summary>
-    public async Task<bool> InsertRerunAsync(InstanceRecord record, IReadOnlyList<HistoryEvent> history, InstanceRecord? child, CancellationToken cancellationToken)
+    public async Task<bool> InsertRerunAsync(InstanceRecord record, IReadOnlyList<HistoryEvent> history, IReadOnlyList<InstanceRecord> children, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        foreach (var instance in child is null ? [record] : (InstanceRecord[])[record, child])
+        foreach (var instance in (InstanceRecord[])[record, .. children])
         {
             await using var insert = new NpgsqlCommand(
                 $"""

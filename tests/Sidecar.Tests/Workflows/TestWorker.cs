@@ -143,5 +143,5 @@ internal static class Do
         CompleteWorkflow = new CompleteWorkflowAction { WorkflowStatus = OrchestrationStatus.ContinuedAsNew, Result = input, CarryoverEvents = { carried } },
     };
 
-    private static TaskRouter? Route(string? app) => app is null ? null : new TaskRouter { SourceAppID = "one", TargetAppID = app };
+    private static TaskRouter? Route(string? app) => app is null ? null : new TaskRouter { TargetAppID = app };
 }

@@ -145,7 +145,7 @@ public sealed class TurnTests(TestDatabase database) : IClassFixture<TestDatabas
 
         Assert.Equal("parent:000a", unnamed.WorkflowRequest.InstanceId);
         var parent = unnamed.WorkflowRequest.NewEvents[1].ExecutionStarted.ParentInstance;
-        Assert.Equal((10, "wf", "parent", "one"), (parent.TaskScheduledId, parent.Name, parent.WorkflowInstance.InstanceId, parent.AppID));
+        Assert.Equal((10, "wf", "parent", rig.One.Id), (parent.TaskScheduledId, parent.Name, parent.WorkflowInstance.InstanceId, parent.AppID));
         Assert.Equal((10, "8"), (heard.WorkflowRequest.NewEvents[1].ChildWorkflowInstanceCompleted.TaskScheduledId, heard.WorkflowRequest.NewEvents[1].ChildWorkflowInstanceCompleted.Result));
         Assert.Equal((11, "m"), (failed.WorkflowRequest.NewEvents[1].ChildWorkflowInstanceFailed.TaskScheduledId, failed.WorkflowRequest.NewEvents[1].ChildWorkflowInstanceFailed.FailureDetails.ErrorMessage));
     }
