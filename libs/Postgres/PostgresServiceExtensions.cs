@@ -33,7 +33,8 @@ public static class PostgresServiceExtensions
         services.AddSingleton(new SchemaName(schema));
         // Inserted first: hosted services start in order, and every other one may query.
         services.Insert(0, ServiceDescriptor.Singleton<IHostedService>(provider => new MigrateAtStart(
-            provider.GetRequiredService<NpgsqlDataSource>(), schema, Migrations.ReadFrom(migrations), provider.GetRequiredService<ILogger<MigrateAtStart>>())));
+            provider.GetRequiredService<NpgsqlDataSource>(), schema, Migrations.ReadFrom(migrations), provider.GetService<TimeProvider>() ?? TimeProvider.System,
+            provider.GetRequiredService<ILogger<MigrateAtStart>>())));
         return services;
     }
 }
@@ -42,10 +43,16 @@ public static class PostgresServiceExtensions
 public sealed record SchemaName(string Value);
 
 
-internal sealed partial class MigrateAtStart(NpgsqlDataSource dataSource, string schema, IReadOnlyList<Migration> migrations, ILogger<MigrateAtStart> logger) : IHostedService
+internal sealed partial class MigrateAtStart(
+    NpgsqlDataSource dataSource, string schema, IReadOnlyList<Migration> migrations, TimeProvider time, ILogger<MigrateAtStart> logger) : IHostedService
 {
+    // After a crash of everything the database may come back after its services, or may still be recovering.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        await WaitForDatabaseAsync(cancellationToken);
         foreach (var name in await Migrations.ApplyAsync(dataSource, schema, migrations, cancellationToken))
         {
             LogApplied(logger, schema, name);
@@ -53,6 +60,31 @@ internal sealed partial class MigrateAtStart(NpgsqlDataSource dataSource, string
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task WaitForDatabaseAsync(CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+                return;
+            }
+            catch (NpgsqlException exception) when (exception.IsTransient && time.GetElapsedTime(started) < Patience)
+            {
+                if (failures == 1)
+                {
+                    LogWaiting(logger, schema, exception.Message);
+                }
+
+                await Task.Delay(Pause, time, cancellationToken);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Schema {Schema}: the database cannot be reached yet and is waited for: {Cause}")]
+    private static partial void LogWaiting(ILogger logger, string schema, string cause);
 
     [LoggerMessage(LogLevel.Information, "Schema {Schema}: applied migration {Name}")]
     private static partial void LogApplied(ILogger logger, string schema, string name);
