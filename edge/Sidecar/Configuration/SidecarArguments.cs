@@ -1,3 +1,4 @@
+using System.Globalization;
 using RenderTrust.Sidecar.Hosting;
 
 namespace RenderTrust.Sidecar.Configuration;
@@ -6,12 +7,13 @@ namespace RenderTrust.Sidecar.Configuration;
 internal static class SidecarArguments
 {
     private const string Usage = """
-        usage: RenderTrust.Sidecar run -f dapr.yaml [--resources-path DIR]... [--log-dir DIR] [--status-file PATH] [--log-level LEVEL]
+        usage: RenderTrust.Sidecar run -f dapr.yaml [--resources-path DIR]... [--log-dir DIR] [--status-file PATH] [--log-level LEVEL] [--backoff-max SECONDS]
           -f, --run-file FILE    multi-app run file, as `dapr run -f` takes it
           --resources-path DIR   components and subscriptions for every app, instead of those that the run file names; may repeat
           --log-dir DIR          where {app}.log goes (default: .dapr/logs beside the run file)
           --status-file PATH     JSON of apps, pids, ports, health and logs, rewritten at each change
           --log-level LEVEL      debug, information, warning or error (default: information)
+          --backoff-max SECONDS  longest wait before an app that exited is started again (default: 30)
         environment: DAPR_API_TOKEN (demanded of callers), APP_API_TOKEN (shown to the apps; made for this run if unset)
         """;
 
@@ -27,6 +29,7 @@ internal static class SidecarArguments
         string? logDirectory = null;
         string? statusFile = null;
         var level = LogLevel.Information;
+        var supervisor = new SupervisorOptions();
         var resources = new List<string>();
         for (var i = 1; i < args.Count; i += 2)
         {
@@ -53,6 +56,9 @@ internal static class SidecarArguments
                     break;
                 case "--log-level" when Enum.TryParse(value, ignoreCase: true, out level):
                     break;
+                case "--backoff-max" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.5 and <= 3600:
+                    supervisor = supervisor with { BackoffMax = TimeSpan.FromSeconds(seconds) };
+                    break;
                 default:
                     problem = $"{args[i]} {value}: is not an option that we know\n{Usage}";
                     return null;
@@ -72,6 +78,7 @@ internal static class SidecarArguments
             LogDirectory = logDirectory,
             StatusFile = statusFile,
             LogLevel = level,
+            Supervisor = supervisor,
             DaprApiToken = NotEmpty(Environment.GetEnvironmentVariable("DAPR_API_TOKEN")),
             AppApiToken = NotEmpty(Environment.GetEnvironmentVariable("APP_API_TOKEN")),
         };
