@@ -36,6 +36,10 @@ catch (RenderTrustException exception)
 {
     return context.Report(new CliException(exception.Message));
 }
+catch (Npgsql.NpgsqlException exception)
+{
+    return context.Report(new CliException($"The database could not be asked: {exception.GetBaseException().Message}. If it has just been killed, the same command starts it again.", context.Platform.Log("setup")));
+}
 catch (OperationCanceledException)
 {
     return 130;

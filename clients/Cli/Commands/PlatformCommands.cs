@@ -35,7 +35,7 @@ internal static class PlatformCommands
                 throw new CliException($"--nodes is {nodes}. One machine takes 0 to 64.", exitCode: 2);
             }
 
-            var platform = LocalPlatform.Open(context.Platform, options);
+            var platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
             await context.Console.Status().StartAsync("Starting", async status =>
             {
                 await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
@@ -127,9 +127,15 @@ internal static class PlatformCommands
             try
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
-                if (platform.Processes.FirstOrDefault(process => !process.IsRunning) is { } dead)
+                var dead = platform.Processes.Where(process => !process.IsRunning).Select(process => (process.Name, process.LogPath)).ToList();
+                if (platform.Postgres is { IsExternal: false, IsRunning: false })
                 {
-                    context.Console.MarkupLineInterpolated($"[yellow]{dead.Name} ended; starting it again[/] [grey](log: {dead.LogPath})[/]");
+                    dead.Insert(0, ("postgres", platform.Postgres.LogPath));
+                }
+
+                if (dead.Count > 0)
+                {
+                    context.Console.MarkupLineInterpolated($"[yellow]{string.Join(", ", dead.Select(part => part.Name))} ended; starting again[/] [grey](log: {dead[0].LogPath})[/]");
                     await StartAsync(platform, nodes, slots, runner, _ => { }, cancellationToken);
                 }
             }

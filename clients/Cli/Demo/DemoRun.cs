@@ -123,7 +123,8 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
     private async Task StartPlatformAsync(CancellationToken cancellationToken)
     {
         Step = "Starting the platform";
-        platform = LocalPlatform.Open(paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development", settings.Chaos ? ChaosSettings : null));
+        platform = await LocalPlatform.OpenAsync(
+            paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development", settings.Chaos ? ChaosSettings : null), cancellationToken);
         var watch = Stopwatch.StartNew();
         await WorkingAsync("Starting Postgres, Redis and the module registry", () => platform.StartStoresAsync(cancellationToken));
         await WorkingAsync("Starting gateway, scheduler, ledger, identity and catalog behind their sidecars", () => platform.StartServicesAsync(cancellationToken));

@@ -18,6 +18,9 @@ internal sealed record PlatformOptions(
 /// </summary>
 internal sealed class LocalPlatform
 {
+    // On one box nobody stands in for a service that is away.
+    private const string MostRestartSeconds = "3";
+
     private readonly List<ManagedProcess> processes = [];
     private readonly PlatformOptions options;
 
@@ -31,13 +34,19 @@ internal sealed class LocalPlatform
     }
 
     /// <summary>A platform on these paths: what an earlier start left running is kept with its ports, whatever died is started again.</summary>
-    public static LocalPlatform Open(PlatformPaths paths, PlatformOptions options)
+    public static async Task<LocalPlatform> OpenAsync(PlatformPaths paths, PlatformOptions options, CancellationToken cancellationToken)
     {
         var earlier = PlatformState.Read(paths);
         var running = earlier?.Processes.Where(process => process.IsRunning).ToList() ?? [];
-        return earlier is not null && running.Count > 0
-            ? new LocalPlatform(paths, PortPlan.From(earlier.Ports), options, running)
-            : new LocalPlatform(paths, PortPlan.Create(options.Ports, options.PortOverrides), options, []);
+        var postgresRuns = new PostgresCluster(paths, 0, options.PostgresConnectionString).IsRunning;
+
+        // Clients know the addresses: after a crash of everything they stay the same unless others were asked for.
+        var keepsPorts = earlier is not null && (running.Count > 0 || postgresRuns || (options.Ports == "auto" && options.PortOverrides.Count == 0));
+        var ports = keepsPorts
+            ? await PortPlan.AgainAsync(
+                earlier!.Ports, options.Ports, part => part == "postgres" ? postgresRuns : running.Any(process => process.Name == part), cancellationToken)
+            : PortPlan.Create(options.Ports, options.PortOverrides);
+        return new LocalPlatform(paths, ports, options, running);
     }
 
     public IReadOnlyList<ManagedProcess> Processes => processes;
@@ -62,6 +71,9 @@ internal sealed class LocalPlatform
     public async Task StartStoresAsync(CancellationToken cancellationToken)
     {
         Paths.CreateFolders();
+
+        // Before anything runs: whoever comes after us, if we are killed, must find what we started.
+        SaveState();
         await Postgres.StartAsync(cancellationToken);
         var redis = Shell.Find("redis-server") ?? throw Missing("redis-server");
         // Acknowledged means on disk: the broker carries facts about money.
@@ -74,7 +86,6 @@ internal sealed class LocalPlatform
         Run("registry", [registry, "serve", configuration]);
         await WaitForPortAsync("redis", Ports["redis"], cancellationToken);
         await WaitForPortAsync("registry", Ports["registry"], cancellationToken);
-        SaveState();
     }
 
     /// <summary>Step 2: the sidecar host, which starts the services and serves each its Dapr endpoints.</summary>
@@ -106,10 +117,9 @@ internal sealed class LocalPlatform
         Run("sidecar",
             [
                 "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
-                "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile,
+                "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile, "--backoff-max", MostRestartSeconds,
             ],
             host);
-        SaveState();
         await WaitForHealthAsync(cancellationToken);
     }
 
@@ -122,7 +132,6 @@ internal sealed class LocalPlatform
                 .. allowPlainProcess ? ["--allow-plain-process"] : Array.Empty<string>(),
             ],
             new Dictionary<string, string> { ["RENDERTRUST_ENVIRONMENT"] = options.Environment });
-        SaveState();
     }
 
     public string AgentProgram => Path.Combine(Paths.RepositoryRoot, "edge/Agent/bin/Release/net10.0/RenderTrust.Agent.dll");
@@ -141,9 +150,14 @@ internal sealed class LocalPlatform
             await Task.WhenAll(group.Select(process => process.StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
         }
 
+        await ManagedProcess.EndAsync("engine", LeftEngines(paths), cancellationToken);
         await postgres.StopAsync(cancellationToken);
         PlatformState.Delete(paths);
     }
+
+    /// <summary>Container engines of nodes whose agents were killed: an agent that comes back takes its engine over, but now none does.</summary>
+    private static List<int> LeftEngines(PlatformPaths paths) =>
+        [.. ProcessTable.Find(process => process.CommandLine.StartsWith("dockerd ", StringComparison.Ordinal) && process.CommandLine.Contains($"--data-root {paths.Root}/nodes/", StringComparison.Ordinal))];
 
     /// <summary>Waits until the gateway answers with its agent card, or says which service is not well and where its log is.</summary>
     private async Task WaitForHealthAsync(CancellationToken cancellationToken)
@@ -154,11 +168,7 @@ internal sealed class LocalPlatform
         while (watch.Elapsed < TimeSpan.FromSeconds(90))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var host = processes.Last(process => process.Name == "sidecar");
-            if (!host.IsRunning)
-            {
-                throw new CliException($"The sidecar host ended while starting:\n{ManagedProcess.Tail(host.LogPath)}", host.LogPath);
-            }
+            RequireFoundations();
 
             try
             {
@@ -182,6 +192,24 @@ internal sealed class LocalPlatform
         throw new CliException(
             $"The services were not ready after 90 s (waiting for: {(missing.Count > 0 ? string.Join(", ", missing) : "gateway")}; agent card: {last}). Last lines of {suspect}:\n{ManagedProcess.Tail(Paths.Log(suspect))}",
             Paths.Log(suspect));
+    }
+
+    /// <summary>Without one of these no service ever becomes ready, so that waiting on would only cost time.</summary>
+    private void RequireFoundations()
+    {
+        if (Postgres is { IsExternal: false, IsRunning: false })
+        {
+            throw new CliException($"Postgres ended while the services were starting. Run the same command again.\n{ManagedProcess.Tail(Postgres.LogPath)}", Postgres.LogPath);
+        }
+
+        foreach (var name in new[] { "redis", "sidecar" })
+        {
+            var process = processes.Last(process => process.Name == name);
+            if (!process.IsRunning)
+            {
+                throw new CliException($"{(name == "redis" ? "Redis" : "The sidecar host")} ended while starting:\n{ManagedProcess.Tail(process.LogPath)}", process.LogPath);
+            }
+        }
     }
 
     /// <summary>App ids that the sidecar host does not report healthy.</summary>
@@ -305,7 +333,14 @@ internal sealed class LocalPlatform
         }
 
         processes.RemoveAll(process => process.Name == name);
-        processes.Add(ManagedProcess.Start(name, command, Paths.Log(name), Paths.RepositoryRoot, environment));
+        ManagedProcess.Start(
+            name, command, Paths.Log(name), Paths.RepositoryRoot,
+            process =>
+            {
+                processes.Add(process);
+                SaveState();
+            },
+            environment);
     }
 
     private void SaveState() =>

@@ -9,16 +9,19 @@ internal sealed record ManagedProcess(string Name, int Pid, long StartTicks, str
 {
     public bool IsRunning => ReadStartTicks(Pid) == StartTicks && StartTicks != 0;
 
-    /// <summary>Starts a program in a session of its own, its output appended to a log file, so that it outlives this process.</summary>
+    /// <summary>
+    /// Starts a program in a session of its own, its output appended to a log file, so that it outlives this process. It runs only once
+    /// <paramref name="record"/> has written it down: whenever this process is killed, nothing runs that a later one does not know of.
+    /// </summary>
     public static ManagedProcess Start(
-        string name, IReadOnlyList<string> command, string logPath, string workingDirectory,
+        string name, IReadOnlyList<string> command, string logPath, string workingDirectory, Action<ManagedProcess> record,
         IReadOnlyDictionary<string, string>? environment = null, string stopSignal = "TERM")
     {
-        // The shell opens the log; a pipe would tie the program's life to ours.
-        var start = new ProcessStartInfo("setsid") { WorkingDirectory = workingDirectory };
+        // The shell opens the log; a pipe would tie the program's life to ours. It waits for a line, and ends without one if we are gone.
+        var start = new ProcessStartInfo("setsid") { WorkingDirectory = workingDirectory, RedirectStandardInput = true };
         start.ArgumentList.Add("sh");
         start.ArgumentList.Add("-c");
-        start.ArgumentList.Add("log=$1; shift; exec \"$@\" >>\"$log\" 2>&1 </dev/null");
+        start.ArgumentList.Add("read -r go || exit 1; log=$1; shift; exec \"$@\" >>\"$log\" 2>&1 </dev/null");
         start.ArgumentList.Add("sh");
         start.ArgumentList.Add(logPath);
         foreach (var argument in command)
@@ -32,7 +35,10 @@ internal sealed record ManagedProcess(string Name, int Pid, long StartTicks, str
         }
 
         using var process = Process.Start(start) ?? throw new CliException($"Could not start {name}: {command[0]} did not run.", logPath);
-        return new ManagedProcess(name, process.Id, ReadStartTicks(process.Id), logPath, stopSignal);
+        var managed = new ManagedProcess(name, process.Id, ReadStartTicks(process.Id), logPath, stopSignal);
+        record(managed);
+        process.StandardInput.WriteLine("go");
+        return managed;
     }
 
     public async Task StopAsync(TimeSpan patience, CancellationToken cancellationToken)
@@ -81,6 +87,10 @@ internal sealed record ManagedProcess(string Name, int Pid, long StartTicks, str
 
         return !IsRunning;
     }
+
+    /// <summary>Ends processes that no state file knows, in order and then by force.</summary>
+    public static async Task EndAsync(string name, IEnumerable<int> pids, CancellationToken cancellationToken) =>
+        await Task.WhenAll(pids.Select(pid => new ManagedProcess(name, pid, ReadStartTicks(pid), "").StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
 
     private void Signal(string signal)
     {

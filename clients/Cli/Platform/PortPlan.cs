@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using RenderTrust.Cli.Output;
@@ -16,6 +17,8 @@ internal sealed class PortPlan
         ("postgres", 55432), ("redis", 56379), ("registry", 55000),
     ];
 
+    private static readonly TimeSpan LetGoLimit = TimeSpan.FromSeconds(5);
+
     private readonly Dictionary<string, int> ports;
 
     private PortPlan(Dictionary<string, int> ports) => this.ports = ports;
@@ -24,7 +27,28 @@ internal sealed class PortPlan
 
     public IReadOnlyDictionary<string, int> All => ports;
 
-    public static PortPlan From(IReadOnlyDictionary<string, int> saved) => new(new Dictionary<string, int>(saved));
+    /// <summary>
+    /// The ports of an earlier start. Those of parts that have died since must be free again; one that a stranger took meanwhile is replaced
+    /// where ports are chosen automatically.
+    /// </summary>
+    /// <param name="saved">By name.</param>
+    /// <param name="mode">fixed or auto.</param>
+    /// <param name="isRunning">Whether a part runs: postgres, redis, registry or sidecar, which holds all others.</param>
+    /// <param name="cancellationToken">Stops waiting for a port.</param>
+    public static async Task<PortPlan> AgainAsync(IReadOnlyDictionary<string, int> saved, string mode, Func<string, bool> isRunning, CancellationToken cancellationToken)
+    {
+        var chosen = new Dictionary<string, int>(saved);
+        var taken = saved.Values.ToHashSet();
+        foreach (var (name, port) in saved.Where(pair => !isRunning(PartOf(pair.Key))))
+        {
+            if (!await ComesFreeAsync(port, cancellationToken))
+            {
+                chosen[name] = mode == "auto" ? FreePort(taken) : throw Taken(name, port);
+            }
+        }
+
+        return new PortPlan(chosen);
+    }
 
     /// <summary>Decides the ports and checks that each is free, before anything is started.</summary>
     public static PortPlan Create(string mode, IReadOnlyList<string> overrides)
@@ -61,11 +85,33 @@ internal sealed class PortPlan
         {
             if (!IsFree(port))
             {
-                throw new CliException($"Port {port} for '{name}' is taken by another program. Use --port {name}=NUMBER for another one, or --ports auto for free ones everywhere; 'ss -ltnp sport = :{port}' shows who has it.");
+                throw Taken(name, port);
             }
         }
 
         return new PortPlan(chosen);
+    }
+
+    private static string PartOf(string port) => port is "postgres" or "redis" or "registry" ? port : "sidecar";
+
+    private static CliException Taken(string name, int port) =>
+        new($"Port {port} for '{name}' is taken by another program. Use --port {name}=NUMBER for another one, or --ports auto for free ones everywhere; 'ss -ltnp sport = :{port}' shows who has it.");
+
+    /// <summary>A killed part may take a moment to let go.</summary>
+    private static async Task<bool> ComesFreeAsync(int port, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!IsFree(port))
+        {
+            if (watch.Elapsed > LetGoLimit)
+            {
+                return false;
+            }
+
+            await Task.Delay(50, cancellationToken);
+        }
+
+        return true;
     }
 
     private static bool IsFree(int port)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
 using RenderTrust.Cli.Output;
@@ -10,7 +11,20 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
     /// <summary>One role and schema each; <c>dapr</c> is the sidecars' own, for actor state.</summary>
     private static readonly string[] Services = ["gateway", "scheduler", "ledger", "billing", "identity", "catalog", "audit", "telemetry", "dapr"];
 
+    private static readonly TimeSpan OrphanLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
+
     public bool IsExternal => externalConnectionString is not null;
+
+    public string LogPath => Path.Combine(paths.Root, "postgres.log");
+
+    /// <summary>Of the private cluster's server, as its lock file says; 0 without one. After a crash the number may be a stranger's by now.</summary>
+    public int ServerPid => File.Exists(LockFile) && int.TryParse(File.ReadLines(LockFile).FirstOrDefault(), CultureInfo.InvariantCulture, out var pid) ? pid : 0;
+
+    /// <summary>Whether the private cluster's own server runs.</summary>
+    public bool IsRunning => ServerPid is > 0 and var pid && ProcessTable.Read(pid)?.CommandLine.Contains($"-D {paths.Postgres} ", StringComparison.Ordinal) == true;
+
+    private string LockFile => Path.Combine(paths.Postgres, "postmaster.pid");
 
     /// <summary>Superuser on the server's maintenance database.</summary>
     public string AdminConnectionString => externalConnectionString
@@ -61,12 +75,7 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        if (IsExternal || !File.Exists(Path.Combine(paths.Postgres, "postmaster.pid")) || FindPrograms(paths.RepositoryRoot) is not { } programs)
-        {
-            return;
-        }
-
-        if (!await IsRunningAsync(programs, cancellationToken))
+        if (IsExternal || !IsRunning || FindPrograms(paths.RepositoryRoot) is not { } programs)
         {
             return;
         }
@@ -80,69 +89,118 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
     {
         var programs = FindPrograms(paths.RepositoryRoot)
             ?? throw new CliException("No Postgres server is installed. Run ./rendertrust setup, or give --postgres with a connection string of a superuser.");
-        var root = Environment.UserName == "root";
-        if (root)
-        {
-            await Shell.RunAsync(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", paths.Postgres], cancellationToken);
-        }
-
-        var log = Path.Combine(paths.Root, "postgres.log");
         if (!File.Exists(Path.Combine(paths.Postgres, "PG_VERSION")))
         {
-            var passwordFile = Path.Combine(paths.Root, $"initdb-{Guid.CreateVersion7():N}");
-            await File.WriteAllTextAsync(passwordFile, ReadOrMakePassword("postgres"), cancellationToken);
-            if (root)
-            {
-                await Shell.RunAsync(["chown", "postgres", passwordFile], cancellationToken);
-            }
-
-            File.SetUnixFileMode(passwordFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-            try
-            {
-                await Shell.RunAsync(
-                    [.. AsServerUser(), Path.Combine(programs, "initdb"), "-D", paths.Postgres, "-U", "postgres", "-A", "scram-sha-256", $"--pwfile={passwordFile}", "-E", "UTF8", "--locale=C.UTF-8"],
-                    cancellationToken, paths.Log("setup"));
-            }
-            finally
-            {
-                File.Delete(passwordFile);
-            }
+            await MakeClusterAsync(programs, cancellationToken);
         }
 
-        if (!File.Exists(log))
+        if (!File.Exists(LogPath))
         {
-            await File.WriteAllTextAsync(log, "", cancellationToken);
+            await File.WriteAllTextAsync(LogPath, "", cancellationToken);
         }
 
-        if (root)
-        {
-            await Shell.RunAsync(["chown", "postgres", log], cancellationToken);
-        }
-
-        if (await IsRunningAsync(programs, cancellationToken))
+        await GiveToServerUserAsync(LogPath, cancellationToken);
+        if (IsRunning)
         {
             return;
         }
 
-        await Shell.RunAsync(
-            [
-                .. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "-w", "-t", "60", "-l", log,
-                "-o", $"-p {port} -h 127.0.0.1 -k {paths.Postgres} -c max_connections=300 -c shared_buffers=256MB -c log_min_duration_statement=500", "start",
-            ],
-            cancellationToken, paths.Log("setup"));
-    }
-
-    /// <summary>Asks pg_ctl, which also sees through a pid file that a killed server left behind.</summary>
-    private async Task<bool> IsRunningAsync(string programs, CancellationToken cancellationToken)
-    {
+        await ClearAfterCrashAsync(cancellationToken);
         try
         {
-            await Shell.RunAsync([.. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "status"], cancellationToken);
-            return true;
+            // Without a socket file: everything here connects by TCP, and the file's lock would be one more to be left behind.
+            await Shell.RunAsync(
+                [
+                    .. AsServerUser(), Path.Combine(programs, "pg_ctl"), "-D", paths.Postgres, "-w", "-t", "60", "-l", LogPath,
+                    "-o", $"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c max_connections=300 -c shared_buffers=256MB -c log_min_duration_statement=500", "start",
+                ],
+                cancellationToken, paths.Log("setup"));
         }
-        catch (CliException)
+        catch (CliException exception)
         {
-            return false;
+            throw new CliException($"{exception.Message}\n{ManagedProcess.Tail(LogPath)}", LogPath);
+        }
+    }
+
+    /// <summary>Beside its place and renamed into it when whole: half a cluster would never start.</summary>
+    private async Task MakeClusterAsync(string programs, CancellationToken cancellationToken)
+    {
+        // What a killed start has left. Its initdb may be at work still, so that each has a folder of its own.
+        foreach (var left in Directory.EnumerateFiles(paths.Root, "initdb-*"))
+        {
+            File.Delete(left);
+        }
+
+        if (Directory.Exists(paths.Postgres))
+        {
+            Directory.Delete(paths.Postgres, recursive: true);
+        }
+
+        var fresh = $"{paths.Postgres}.{Guid.CreateVersion7():N}";
+        Directory.CreateDirectory(fresh);
+        File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        await GiveToServerUserAsync(fresh, cancellationToken);
+        var passwordFile = Path.Combine(paths.Root, $"initdb-{Guid.CreateVersion7():N}");
+        await File.WriteAllTextAsync(passwordFile, ReadOrMakePassword("postgres"), cancellationToken);
+        File.SetUnixFileMode(passwordFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        await GiveToServerUserAsync(passwordFile, cancellationToken);
+        try
+        {
+            await Shell.RunAsync(
+                [.. AsServerUser(), Path.Combine(programs, "initdb"), "-D", fresh, "-U", "postgres", "-A", "scram-sha-256", $"--pwfile={passwordFile}", "-E", "UTF8", "--locale=C.UTF-8"],
+                cancellationToken, paths.Log("setup"));
+        }
+        finally
+        {
+            File.Delete(passwordFile);
+        }
+
+        Directory.Move(fresh, paths.Postgres);
+    }
+
+    private static Task GiveToServerUserAsync(string path, CancellationToken cancellationToken) =>
+        Environment.UserName == "root" ? Shell.RunAsync(["chown", "postgres", path], cancellationToken) : Task.CompletedTask;
+
+    /// <summary>
+    /// A killed server's children notice and end by themselves, and a new server refuses to start beside them. Its lock file names a process number; a new
+    /// server removes the file if that process is gone, but believes it while a dead one waits to be collected, or when the number is somebody else's by now.
+    /// </summary>
+    private async Task ClearAfterCrashAsync(CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        var locked = ServerPid;
+        while (ProcessTable.Find(process => process.Folder == paths.Postgres).ToList() is { Count: > 0 } children)
+        {
+            if (watch.Elapsed > OrphanLimit)
+            {
+                throw new CliException(
+                    $"Processes {string.Join(", ", children)} still work in {paths.Postgres}, although their server is dead. End them with 'kill -QUIT', then run this again.", LogPath);
+            }
+
+            await Task.Delay(50, cancellationToken);
+        }
+
+        if (locked != 0 && locked == ServerPid && !IsRunning && ProcessTable.Read(locked) is not null)
+        {
+            File.Delete(LockFile);
+        }
+    }
+
+    /// <summary>A server that recovers from a crash listens before it lets anybody in.</summary>
+    private static async Task WaitUntilItAnswersAsync(NpgsqlDataSource server, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                await using var connection = await server.OpenConnectionAsync(cancellationToken);
+                return;
+            }
+            catch (NpgsqlException exception) when (exception.IsTransient && watch.Elapsed < AnswerLimit)
+            {
+                await Task.Delay(100, cancellationToken);
+            }
         }
     }
 
@@ -150,6 +208,7 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
     {
         await using (var server = NpgsqlDataSource.Create(AdminConnectionString))
         {
+            await WaitUntilItAnswersAsync(server, cancellationToken);
             await using var exists = server.CreateCommand("SELECT 1 FROM pg_database WHERE datname = $1");
             exists.Parameters.Add(new NpgsqlParameter { Value = DatabaseName });
             if (await exists.ExecuteScalarAsync(cancellationToken) is null)

@@ -15,6 +15,12 @@ internal sealed record StatusReport(
 
         var host = state.Processes.FirstOrDefault(process => process.Name == "sidecar");
         var parts = new List<PartStatus>();
+        if (state.ExternalPostgres is null)
+        {
+            var postgres = new PostgresCluster(paths, state.Ports["postgres"], null);
+            parts.Add(new PartStatus("postgres", postgres.IsRunning ? "running" : "stopped", postgres.IsRunning ? postgres.ServerPid : 0, postgres.LogPath));
+        }
+
         foreach (var process in state.Processes)
         {
             parts.Add(new PartStatus(process.Name, process.IsRunning ? "running" : "stopped", process.IsRunning ? process.Pid : 0, process.LogPath));
