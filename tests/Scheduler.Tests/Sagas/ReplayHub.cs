@@ -84,7 +84,6 @@ internal sealed class ReplayHub : TaskHubSidecarService.TaskHubSidecarServiceBas
     public override Task<CompleteTaskResponse> CompleteWorkflowTask(WorkflowResponse request, ServerCallContext context) => Take(request);
 
     // The older name of the same.
-    [Obsolete("Workers still call it.")]
     public override Task<CompleteTaskResponse> CompleteOrchestratorTask(WorkflowResponse request, ServerCallContext context) => Take(request);
 
     private Task<CompleteTaskResponse> Take(WorkflowResponse response)

@@ -119,7 +119,6 @@ internal sealed class FakeHub : IAsyncDisposable
             }
         }
 
-        [Obsolete("As in the protocol.")]
         public override Task<CompleteTaskResponse> CompleteOrchestratorTask(WorkflowResponse request, ServerCallContext context) =>
             Remember(Turns, request, context);
 
