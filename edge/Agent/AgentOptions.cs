@@ -59,6 +59,14 @@ internal sealed class AgentOptions
     [Range(1, 3600)]
     public int BlobRetrySeconds { get; set; } = 60;
 
+    /// <summary>A node that was started on demand ends by itself after this time with nothing to do; 0 goes on for ever.</summary>
+    [Range(0, 86_400)]
+    public int IdleSeconds { get; set; }
+
+    /// <summary>A node that ends when idle gives up with an error if the hub has not taken it by then.</summary>
+    [Range(1, 3600)]
+    public int FirstSessionSeconds { get; set; } = 60;
+
     /// <summary>Pretended work per unit of the simulate runner.</summary>
     [Range(0, 3_600_000)]
     public int SimulatedMilliseconds { get; set; } = 50;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -45,8 +46,44 @@ var scratch = new Option<string?>("--scratch") { Description = "Memory-backed fo
 var scratchBytes = new Option<long?>("--scratch-bytes") { Description = "Most bytes of opened assets; default: a quarter of the memory" };
 var gpu = new Option<bool>("--gpu") { Description = "Offer this machine's GPU" };
 var plain = new Option<bool>("--allow-plain-process") { Description = "Development only: run modules without isolation if nothing better works" };
-var run = new Command("run", "Run this node") { state, hub, runner, slots, scratch, scratchBytes, gpu, plain };
-run.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
+var idleSeconds = new Option<int?>("--idle-seconds") { Description = "End after this time with nothing to do; default: never" };
+var run = new Command("run", "Run this node") { state, hub, runner, slots, scratch, scratchBytes, gpu, plain, idleSeconds };
+run.SetAction((parsed, cancellationToken) => GuardAsync(() => RunNodeAsync(parsed, enrolFirst: null, cancellationToken)));
+
+var poolKey = new Option<string>("--pool-key") { Description = "Key file that the agents of the platform's overflow pool share", Required = true };
+var overflow = new Command("overflow", "Run as an agent of the platform's overflow pool: enrols by itself, ends when idle")
+{
+    state, poolKey, gateway, tokenFile, fingerprint, hub, runner, slots, scratch, scratchBytes, gpu, plain, idleSeconds,
+};
+overflow.SetAction((parsed, cancellationToken) => GuardAsync(() => RunNodeAsync(
+    parsed,
+    new EnrolCommand(
+        parsed.GetRequiredValue(gateway), parsed.GetRequiredValue(tokenFile), parsed.GetRequiredValue(state), Name: null, parsed.GetValue(fingerprint), parsed.GetRequiredValue(poolKey)),
+    cancellationToken)));
+
+var keyFile = new Option<string>("--file") { Description = "Where the key file is or is to be made", Required = true };
+var makePoolKey = new Command("pool-key", "Make the key of an overflow pool unless it is there; prints its public half as JSON") { keyFile };
+makePoolKey.SetAction((parsed, _) => GuardAsync(() =>
+{
+    Console.WriteLine(JsonSerializer.Serialize(PoolKey.OpenOrMake(parsed.GetRequiredValue(keyFile)), WireJson.Options));
+    return Task.CompletedTask;
+}));
+
+var root = new RootCommand("RenderTrust agent: enrols this machine and runs units on it") { enroll, run, overflow, makePoolKey };
+using var stopping = new CancellationTokenSource();
+
+// The first signal stops in order (units killed, scratch wiped, engine stopped); a second one is left to the system.
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }, stopping.Token);
+
+void Stop(PosixSignalContext context)
+{
+    context.Cancel = !stopping.IsCancellationRequested;
+    stopping.Cancel();
+}
+
+async Task RunNodeAsync(ParseResult parsed, EnrolCommand? enrolFirst, CancellationToken cancellationToken)
 {
     var given = new Dictionary<string, string?>
     {
@@ -58,6 +95,7 @@ run.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
         ["Agent:ScratchBytes"] = parsed.GetValue(scratchBytes)?.ToString(),
         ["Agent:Gpu"] = parsed.GetValue(gpu) ? "true" : null,
         ["Agent:AllowPlainProcess"] = parsed.GetValue(plain) ? "true" : null,
+        ["Agent:IdleSeconds"] = parsed.GetValue(idleSeconds)?.ToString(),
     };
     var configuration = new ConfigurationBuilder().AddEnvironmentVariables()
         .AddInMemoryCollection(given.Where(pair => !string.IsNullOrEmpty(pair.Value))).Build();
@@ -75,21 +113,7 @@ run.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
     services.AddSingleton(new NodeEnvironment(development, Environment.GetEnvironmentVariable("DOCKER_HOST")));
     services.AddSingleton<NodeHost>();
     await using var provider = services.BuildServiceProvider();
-    await provider.GetRequiredService<NodeHost>().RunAsync(cancellationToken);
-}));
-
-var root = new RootCommand("RenderTrust agent: enrols this machine and runs units on it") { enroll, run };
-using var stopping = new CancellationTokenSource();
-
-// The first signal stops in order (units killed, scratch wiped, engine stopped); a second one is left to the system.
-using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }, stopping.Token);
-
-void Stop(PosixSignalContext context)
-{
-    context.Cancel = !stopping.IsCancellationRequested;
-    stopping.Cancel();
+    await provider.GetRequiredService<NodeHost>().RunAsync(enrolFirst, cancellationToken);
 }
 
 // What a person can put right is one line and exit code 1, not a stack trace.

@@ -33,5 +33,8 @@ internal static class Routes
         platform.MapGet("/nodes/{nodeId}", GetNode.HandleAsync).RequireInternal();
         platform.MapPost("/api-keys/introspections", IntrospectApiKey.HandleAsync).RequireInternal(Apps.Gateway);
         platform.MapPost("/server-certificates", IssueServerCertificate.Handle).RequireInternal(Apps.Gateway);
+        platform.MapPost("/overflow-pools", PublishPool.HandleAsync).RequireInternal(Apps.Scheduler);
+        platform.MapPost("/overflow-pools/withdrawn", WithdrawPool.HandleAsync).RequireInternal(Apps.Scheduler);
+        platform.MapPost("/overflow-pools/tokens", CreateOverflowToken.HandleAsync).RequireInternal(Apps.Scheduler);
     }
 }

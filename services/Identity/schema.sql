@@ -36,7 +36,8 @@ CREATE TABLE node_tokens (
     tenant_id uuid NOT NULL REFERENCES tenants,
     node_name text NOT NULL CHECK (length(node_name) BETWEEN 1 AND 100),
     created_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL);
+    expires_at timestamptz NOT NULL,
+    kind text NOT NULL DEFAULT 'node' CHECK (kind IN ('node', 'overflow')));
 
 CREATE TABLE nodes (
     node_id uuid PRIMARY KEY,
@@ -46,12 +47,32 @@ CREATE TABLE nodes (
     token_hash bytea NOT NULL UNIQUE,
     tls_key_sha256 bytea NOT NULL UNIQUE,
     encryption_key text NOT NULL,
-    encryption_key_id text NOT NULL UNIQUE,
+    encryption_key_id text NOT NULL,
     certificate_pem text NOT NULL,
     certificate_expires_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
-    revoked_at timestamptz);
+    revoked_at timestamptz,
+    -- Overflow agents share their pool's key; any other node's key is its own.
+    kind text NOT NULL DEFAULT 'node' CHECK (kind IN ('node', 'overflow')));
 CREATE INDEX nodes_by_tenant ON nodes (tenant_id, created_at);
+CREATE UNIQUE INDEX nodes_one_per_encryption_key ON nodes (encryption_key_id) WHERE kind = 'node';
+
+-- Cloud overflow: agents that the platform starts on demand share one encryption key, the pool's, and belong to the platform's own tenant.
+-- A pool key is stated as kind 'overflow' and never as a node's: who did not opt in seals nothing for it.
+CREATE TABLE platform_tenant (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    tenant_id uuid NOT NULL REFERENCES tenants);
+
+CREATE TABLE overflow_pools (
+    pool_id uuid PRIMARY KEY,
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+    encryption_key text NOT NULL,
+    encryption_key_id text NOT NULL UNIQUE,
+    published_at timestamptz NOT NULL,
+    -- Stated no more, and takes no more agents. The row stays: the key must never become an ordinary node's.
+    withdrawn_at timestamptz);
+-- One pool at a time.
+CREATE UNIQUE INDEX overflow_pools_one_published ON overflow_pools ((true)) WHERE withdrawn_at IS NULL;
 
 -- Ids of assertions and DPoP proofs that were used: each is good once, on every replica and across restarts.
 CREATE TABLE used_proofs (

@@ -2,6 +2,7 @@ using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Nodes;
+using RenderTrust.Scheduler.Overflow;
 using RenderTrust.Scheduler.Results;
 using RenderTrust.Scheduler.Timings;
 using RenderTrust.ServiceDefaults;
@@ -24,6 +25,8 @@ internal static class Routes
         RecordHeartbeats.Map(gateway);
         AcceptResult.Map(gateway);
         RecordProgress.Map(gateway);
+
+        OnUnitOverflowed.Map(app);
 
         var jobs = app.MapGroup("").RequireScope(Scopes.Jobs);
         ListJobs.Map(jobs);

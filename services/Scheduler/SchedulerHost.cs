@@ -7,6 +7,7 @@ using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Modules;
 using RenderTrust.Scheduler.Nodes;
+using RenderTrust.Scheduler.Overflow;
 using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Results;
 using RenderTrust.Scheduler.Supervision;
@@ -30,6 +31,7 @@ internal static class SchedulerHost
         AddNodes(builder.Services, builder.Configuration);
         AddJobs(builder.Services);
         AddSagas(builder.Services);
+        AddOverflow(builder.Services);
 
         var app = builder.Build();
         app.MapDefaultEndpoints();
@@ -53,6 +55,20 @@ internal static class SchedulerHost
             .Bind(builder.Configuration.GetSection(SagaOptions.Section))
             .ValidateDataAnnotations()
             .ValidateOnStart();
+        builder.Services.AddOptions<OverflowOptions>()
+            .Bind(builder.Configuration.GetSection(OverflowOptions.Section))
+            .ValidateDataAnnotations()
+            .ValidateOnStart();
+    }
+
+    private static void AddOverflow(IServiceCollection services)
+    {
+        services.AddSingleton<OverflowWake>();
+        services.AddSingleton<OverflowTurn>();
+        services.AddSingleton<PoolDirectory>();
+        services.AddSingleton<AgentProgram>();
+        services.AddSingleton<IOverflowCapacity, LocalAgents>();
+        services.AddHostedService<ScaleOverflowLoop>();
     }
 
     private static void AddNodes(IServiceCollection services, ConfigurationManager configuration)

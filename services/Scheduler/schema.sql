@@ -86,6 +86,7 @@ CREATE TABLE pending_units (
     FOREIGN KEY (job_id, unit_index) REFERENCES units
 );
 CREATE INDEX pending_units_open ON pending_units (job_id, unit_index) WHERE state <> 'parked';
+CREATE INDEX pending_units_overflow ON pending_units (job_id) WHERE lane = 'overflow';
 CREATE INDEX pending_units_parked ON pending_units (job_id, examined_at, unit_index) WHERE state = 'parked';
 
 CREATE TABLE job_grants (
@@ -115,7 +116,9 @@ CREATE TABLE nodes (
     status text NOT NULL CHECK (status IN ('online', 'offline', 'lost')),
     seen_at timestamptz NOT NULL,
     latency_ms double precision,
-    first_seen_at timestamptz NOT NULL
+    first_seen_at timestamptz NOT NULL,
+    -- A node that holds the overflow pool's key serves the overflow lane and nothing else.
+    lane text NOT NULL DEFAULT 'fleet' CHECK (lane IN ('fleet', 'overflow'))
 );
 CREATE INDEX nodes_by_owner ON nodes (owner_tenant_id, name);
 CREATE INDEX nodes_by_key ON nodes (recipient_key_id);

@@ -371,6 +371,81 @@ public sealed class ClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Without_opting_in_nothing_is_sealed_for_the_overflow_pool()
+    {
+        _platform.OverflowStatements.Add(PoolStatement());
+
+        await _client.Jobs.SubmitAsync(Draft(), null, Token);
+
+        var (spec, _) = Read(_platform.Agent.Sent[^1].Message!);
+        Assert.False(spec.AllowOverflow);
+        Assert.Equal([_platform.Node.PublicKey.KeyId], spec.Grants.Select(grant => grant.RecipientKeyId).Distinct());
+        Assert.DoesNotContain("overflow", _platform.AskedKinds);
+    }
+
+    [Fact]
+    public async Task Opting_in_seals_the_manifest_and_every_asset_for_the_pool_as_well()
+    {
+        _platform.OverflowStatements.Add(PoolStatement());
+
+        await _client.Jobs.SubmitAsync(Draft() with { AllowOverflow = true }, null, Token);
+
+        var (spec, parts) = Read(_platform.Agent.Sent[^1].Message!);
+        Assert.True(spec.AllowOverflow);
+        string[] ids = [_platform.Node.PublicKey.KeyId, _platform.Pool.PublicKey.KeyId];
+        Assert.Equal(
+            spec.Assets.Append(spec.Manifest).SelectMany(asset => ids.Select(id => (asset.AssetId, id))).Order(),
+            spec.Grants.Select(grant => (grant.AssetId, grant.RecipientKeyId)).Order());
+        var grant = spec.Grants.Single(grant => grant.AssetId == spec.Manifest.AssetId && grant.RecipientKeyId == ids[1]);
+        using var key = Grants.Open(
+            new Grant(grant.AssetId, grant.RecipientKeyId, grant.EncapsulatedKey, grant.WrappedKey), _platform.Pool, new GrantContext(spec.JobId.Value, spec.Manifest.BlobSha256, grant.AssetId));
+        Assert.Equal(Secret, Manifests.OpenBytes(key, spec.Manifest.AssetId, parts[spec.Manifest.BlobSha256]).Parameters.GetProperty("prompt").GetString());
+    }
+
+    [Theory]
+    [InlineData("a node's statement")]
+    [InlineData("signed by a node")]
+    [InlineData("another CA")]
+    public async Task A_pool_whose_statement_does_not_verify_stops_the_job(string which)
+    {
+        using var otherCa = new TestCa();
+        var good = TestCa.NodeStatement(_platform.Pool.PublicKey, "overflow");
+        _platform.OverflowStatements.Add(which switch
+        {
+            "a node's statement" => _platform.Ca.Statement(good with { Kind = "node" }),
+            "signed by a node" => _platform.Ca.Statement(good, $"urn:rendertrust:node:{Guid.CreateVersion7()}"),
+            _ => otherCa.Statement(good),
+        });
+
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => _client.Jobs.SubmitAsync(Draft() with { AllowOverflow = true }, null, Token));
+
+        Assert.Equal(RenderTrustError.Untrusted, refusal.Error);
+        Assert.Empty(_platform.Agent.Sent);
+    }
+
+    [Fact]
+    public async Task Opting_in_where_there_is_no_pool_is_refused_and_not_dropped()
+    {
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => _client.Jobs.SubmitAsync(Draft() with { AllowOverflow = true }, null, Token));
+
+        Assert.Equal(RenderTrustError.NoRecipients, refusal.Error);
+        Assert.Contains("no overflow pool", refusal.Message, StringComparison.Ordinal);
+        Assert.Empty(_platform.Agent.Sent);
+    }
+
+    [Fact]
+    public async Task A_pool_named_as_a_node_needs_the_opt_in_too()
+    {
+        _platform.OverflowStatements.Add(PoolStatement());
+        var pool = await _client.Identity.GetRecipientsAsync("overflow", Token);
+
+        var refusal = await Assert.ThrowsAsync<RenderTrustException>(() => _client.Jobs.SubmitAsync(Draft() with { Nodes = pool }, null, Token));
+
+        Assert.Equal(RenderTrustError.InvalidDraft, refusal.Error);
+        Assert.Empty(_platform.Agent.Sent);
+    }
+
+    [Fact]
     public async Task Watching_goes_on_after_a_break_and_tells_each_unit_once()
     {
         var agent = _platform.Agent;
@@ -507,6 +582,8 @@ public sealed class ClientTests : IAsyncLifetime
         Status = new AgentTaskStatus { State = TaskState.Working },
         Metadata = new JsonObject { [WellKnown.SealingExtension] = new JsonObject { ["kind"] = kind, ["unitIndex"] = 3, ["nodeName"] = "node one" } },
     });
+
+    private string PoolStatement() => _platform.Ca.Statement(TestCa.NodeStatement(_platform.Pool.PublicKey, "overflow"));
 
     private SetKey OpenGrant(JobSpec spec, Guid assetId)
     {

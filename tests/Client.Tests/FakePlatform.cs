@@ -42,6 +42,13 @@ internal sealed class FakePlatform : IAsyncDisposable
 
     public List<string> Statements { get; } = [];
 
+    /// <summary>The overflow pool's key, stated only where a test says so.</summary>
+    public RecipientKeyPair Pool { get; } = RecipientKeyPair.Generate();
+
+    public List<string> OverflowStatements { get; } = [];
+
+    public ConcurrentQueue<string> AskedKinds { get; } = new();
+
     public ConcurrentQueue<string> Problems { get; } = new();
 
     public ConcurrentDictionary<string, byte[]> Blobs { get; } = new();
@@ -105,6 +112,7 @@ internal sealed class FakePlatform : IAsyncDisposable
         await _app.DisposeAsync();
         Ca.Dispose();
         Node.Dispose();
+        Pool.Dispose();
     }
 
     private void Map()
@@ -127,7 +135,11 @@ internal sealed class FakePlatform : IAsyncDisposable
             TokensIssued++;
             return Results.Json(new { access_token = $"token-{TokensIssued}", token_type = "DPoP", expires_in = TokenSeconds, scope = "jobs" });
         });
-        _app.MapGet("/v1/identity/key-statements", (string kind) => new KeyStatementList([.. Statements]));
+        _app.MapGet("/v1/identity/key-statements", (string kind) =>
+        {
+            AskedKinds.Enqueue(kind);
+            return new KeyStatementList(kind == "overflow" ? [.. OverflowStatements] : [.. Statements]);
+        });
         _app.MapGet("/v1/credits", () => new CreditBalance(5, 1, 0, 0));
         _app.MapPost("/v1/credits/top-ups", () => Results.Problem("Top-ups exist in Development only.", statusCode: 403));
         _app.MapGet("/v1/modules/{name}/{version}", (string name, string version) => name == "povray" ? Results.Ok(Module(version)) : Results.Problem($"Module {name} is unknown.", statusCode: 404));

@@ -51,10 +51,10 @@ internal sealed class TestCa : IDisposable
         return $"{signed}.{Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256))}";
     }
 
-    public static KeyStatement NodeStatement(RecipientPublicKey key)
+    public static KeyStatement NodeStatement(RecipientPublicKey key, string kind = "node")
     {
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        return new KeyStatement("node", Guid.CreateVersion7(), TenantId.New(), key.KeyId, key.Encode(), "node one", now - 60, now + 3600);
+        return new KeyStatement(kind, Guid.CreateVersion7(), TenantId.New(), key.KeyId, key.Encode(), "node one", now - 60, now + 3600);
     }
 
     public void Dispose()

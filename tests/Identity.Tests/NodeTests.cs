@@ -236,17 +236,4 @@ public sealed class NodeTests(IdentityHost host) : IClassFixture<IdentityHost>
 
         return uris;
     }
-
-    private sealed class Machine : IDisposable
-    {
-        public ECDsa Key { get; } = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-
-        public string EncryptionKey { get; } = TestDevice.NewPoint();
-
-        public string KeyId => System.Buffers.Text.Base64Url.EncodeToString(SHA256.HashData(System.Buffers.Text.Base64Url.DecodeFromChars(EncryptionKey)).AsSpan(0, 16));
-
-        public string Csr() => new CertificateRequest("CN=whatever I like", Key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
-
-        public void Dispose() => Key.Dispose();
-    }
 }

@@ -40,12 +40,18 @@ internal sealed class FakeNeighbours : IAsyncDisposable
 
     public ConcurrentQueue<(string Component, string Topic, string Body)> Published { get; } = new();
 
+    /// <summary>Keys of the overflow pool in the order in which identity was told; withdrawn ones with a minus before them.</summary>
+    public ConcurrentQueue<string> Pools { get; } = new();
+
+    /// <summary>What identity gives out to overflow agents; null = identity fails.</summary>
+    public Func<string?> OnOverflowToken { get; set; } = () => "rtn_token";
+
     public int ActorCalls => actorCalls;
 
     public bool ActorsAway { get; set; }
 
     /// <summary>How the hub answers an offer.</summary>
-    public Func<LeaseOffer, Task<LeaseOfferResponse>> OnOffer { get; set; } = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
+    public Func<LeaseOffer, Task<LeaseOfferResponse>> OnOffer { get; set; } = Acknowledge;
 
     /// <summary>How it answers those of one job.</summary>
     public ConcurrentDictionary<JobId, Func<LeaseOffer, Task<LeaseOfferResponse>>> OnOfferOf { get; } = new();
@@ -54,6 +60,8 @@ internal sealed class FakeNeighbours : IAsyncDisposable
     public Func<LeaseRevocation, LeaseRevocationResponse?> OnRevocation { get; set; } = _ => new LeaseRevocationResponse(true);
 
     private int actorCalls;
+
+    public static Task<LeaseOfferResponse> Acknowledge(LeaseOffer offer) => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
 
     public static async Task<FakeNeighbours> StartAsync()
     {
@@ -64,6 +72,10 @@ internal sealed class FakeNeighbours : IAsyncDisposable
         var fake = new FakeNeighbours(app);
         app.MapGet("/v1.0/invoke/identity/method/internal/jwks", fake.Jwks);
         app.MapGet("/v1.0/invoke/identity/method/internal/revocations", () => TypedHttp.Json(new RevocationList(1, [], [], []), WireJson.Options));
+        app.MapPost("/v1.0/invoke/identity/method/internal/overflow-pools", (PublishOverflowPoolRequest pool) => fake.Pool("pool-key-1"));
+        app.MapPost("/v1.0/invoke/identity/method/internal/overflow-pools/withdrawn", (WithdrawOverflowPoolRequest pool) => fake.Pool($"-{pool.KeyId}"));
+        app.MapPost("/v1.0/invoke/identity/method/internal/overflow-pools/tokens", () =>
+            fake.OnOverflowToken() is { } token ? TypedHttp.Json(new NodeTokenResponse(token, DateTimeOffset.UtcNow.AddHours(1)), WireJson.Options) : TypedHttp.StatusCode(500));
         app.MapGet("/v1.0/invoke/catalog/method/internal/modules/{name}/{version}", (string name, string version) =>
             fake.Modules.TryGetValue($"{name}@{version}", out var module) ? TypedHttp.Json(module, WireJson.Options) : TypedHttp.NotFound());
         app.MapPost("/v1.0/invoke/{hub}/method/internal/hub/leases", (string hub, HttpContext http) => fake.OfferAsync(http));
@@ -109,6 +121,12 @@ internal sealed class FakeNeighbours : IAsyncDisposable
         var revocation = (await JsonSerializer.DeserializeAsync<LeaseRevocation>(http.Request.Body, WireJson.Options))!;
         Revocations.Enqueue(revocation);
         return OnRevocation(revocation) is { } answer ? TypedHttp.Json(answer, WireJson.Options) : TypedHttp.StatusCode(500);
+    }
+
+    private IResult Pool(string told)
+    {
+        Pools.Enqueue(told);
+        return TypedHttp.Json(new OverflowPool(Guid.CreateVersion7(), TenantId.New(), "pool-key-1"), WireJson.Options);
     }
 
     private async Task<IResult> PublishAsync(string component, string topic, HttpContext http)

@@ -8,7 +8,7 @@ namespace RenderTrust.Scheduler.Tests;
 public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<LeaseTests.Fixture>
 {
     private static readonly PlacementDecision NoDecision = new("by hand", [], 0.5, 0.3, 0.2);
-    private readonly SchedulerWorld world = fixture.World;
+    private readonly SchedulerWorld world = fixture.World.Fresh();
 
     private LeaseSlot Leases => world.Services.GetRequiredService<LeaseSlot>();
 

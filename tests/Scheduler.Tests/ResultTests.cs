@@ -6,7 +6,7 @@ namespace RenderTrust.Scheduler.Tests;
 
 public sealed class ResultTests(WorldFixture fixture) : IClassFixture<WorldFixture>
 {
-    private readonly SchedulerWorld world = fixture.World;
+    private readonly SchedulerWorld world = fixture.World.Fresh();
 
     [Fact]
     public async Task A_result_reported_twenty_times_at_once_counts_once()

@@ -169,6 +169,13 @@ public sealed class SchedulerWorld : IAsyncDisposable
         response.EnsureSuccessStatusCode();
     }
 
+    /// <summary>For the next test of a class: whatever an earlier one made the hub answer, it acknowledges offers again.</summary>
+    internal SchedulerWorld Fresh()
+    {
+        Neighbours.OnOffer = FakeNeighbours.Acknowledge;
+        return this;
+    }
+
     /// <summary>Runs every offered unit to a good end, as the hub and its nodes would.</summary>
     internal void AnswerWithResults(long metered = 1000) =>
         Neighbours.OnOffer = offer =>

@@ -4,7 +4,7 @@ namespace RenderTrust.Scheduler.Tests;
 
 public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassFixture<SupervisionTests.Fixture>
 {
-    private readonly SchedulerWorld world = fixture.World;
+    private readonly SchedulerWorld world = fixture.World.Fresh();
 
     [Fact]
     public async Task A_silent_nodes_unit_is_leased_elsewhere_and_its_late_result_is_refused()

@@ -15,12 +15,17 @@ internal static class PlatformCommands
     private static readonly Option<int> Nodes = new("--nodes") { Description = "Edge nodes to start on this machine.", DefaultValueFactory = _ => 1 };
     private static readonly Option<int> Slots = new("--slots") { Description = "Units that one node runs at the same time.", DefaultValueFactory = _ => 2 };
     private static readonly Option<string> Runner = new("--runner") { Description = "auto, docker, bubblewrap, process (Development only) or simulate.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<int> Overflow = new("--overflow")
+    {
+        Description = "Most overflow agents: started while units wait that failed on two nodes and whose creators opted in. 0 keeps overflow off.",
+        DefaultValueFactory = _ => 0,
+    };
     private static readonly Option<bool> Detach = new("--detach") { Description = "Return when everything is ready; 'down' stops it." };
     private static readonly Option<bool> Json = new("--json") { Description = "Answer as JSON on standard output." };
 
     public static Command Up(CliContext context)
     {
-        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Detach, Json };
+        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Overflow, Detach, Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (parsed.GetValue(Json))
@@ -28,13 +33,20 @@ internal static class PlatformCommands
                 context.QuietForJson();
             }
 
-            var options = new PlatformOptions(parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development");
-            var nodes = parsed.GetValue(Nodes);
+            var (nodes, overflow) = (parsed.GetValue(Nodes), parsed.GetValue(Overflow));
             if (nodes is < 0 or > 64)
             {
                 throw new CliException($"--nodes is {nodes}. One machine takes 0 to 64.", exitCode: 2);
             }
 
+            if (overflow is < 0 or > 64)
+            {
+                throw new CliException($"--overflow is {overflow}. One machine takes 0 (off) to 64 agents.", exitCode: 2);
+            }
+
+            var options = new PlatformOptions(
+                parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development",
+                Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null);
             var platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
             await context.Console.Status().StartAsync("Starting", async status =>
             {
@@ -117,6 +129,11 @@ internal static class PlatformCommands
         }
 
         await fleet.WaitForNodesAsync(nodes, cancellationToken);
+        if (platform.HasOverflow)
+        {
+            progress("Publishing the overflow pool's key");
+            await OverflowProcesses.WaitForPoolAsync(platform, fleet.StudioProfile, cancellationToken);
+        }
     }
 
     /// <summary>Looks every second and starts again what has died, until Ctrl+C.</summary>

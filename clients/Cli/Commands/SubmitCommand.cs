@@ -21,13 +21,19 @@ internal static class SubmitCommand
         var module = new Option<string?>("--module") { Description = "Name@version; default: the newest povray." };
         var seconds = new Option<int>("--max-unit-seconds") { Description = "Most device seconds that a frame may take and cost.", DefaultValueFactory = _ => 120 };
         var cap = new Option<decimal?>("--cap") { Description = "Most credits for the whole job; default: the worst case of frames x seconds x rate." };
+        var overflow = new Option<bool>("--overflow")
+        {
+            Description = "Let frames that fail on two nodes run on agents that the platform starts itself. The job is then sealed to the platform's overflow pool too: "
+                + "machines of the platform can open it. Price and cap stay the same.",
+        };
         var watch = new Option<bool>("--watch") { Description = "Follow the job to its end." };
-        var command = new Command("submit", "Seal a scene and submit it; prints the job id.") { scene, frames, width, height, module, seconds, cap, watch, CreatorOptions.Profile, CreatorOptions.Json };
+        var command = new Command("submit", "Seal a scene and submit it; prints the job id.") { scene, frames, width, height, module, seconds, cap, overflow, watch, CreatorOptions.Profile, CreatorOptions.Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var client = CreatorOptions.Open(context, parsed);
             var draft = await DraftAsync(
                 client, parsed.GetValue(module), parsed.GetValue(scene)!, parsed.GetValue(frames), parsed.GetValue(width), parsed.GetValue(height), parsed.GetValue(seconds), parsed.GetValue(cap), cancellationToken);
+            draft = draft with { AllowOverflow = parsed.GetValue(overflow) };
             if (parsed.GetValue(watch))
             {
                 context.Console.MarkupLineInterpolated($"Job {draft.JobId}");

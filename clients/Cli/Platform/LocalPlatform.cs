@@ -8,9 +8,13 @@ namespace RenderTrust.Cli.Platform;
 
 /// <summary>How a local platform is to be started.</summary>
 /// <param name="ServiceSettings">Configuration of the services beside the usual one, by environment variable.</param>
+/// <param name="Overflow">Null keeps overflow off.</param>
 internal sealed record PlatformOptions(
     string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment,
-    IReadOnlyDictionary<string, string>? ServiceSettings = null);
+    IReadOnlyDictionary<string, string>? ServiceSettings = null, LocalOverflow? Overflow = null);
+
+/// <summary>Overflow agents that the scheduler may start on this machine.</summary>
+internal sealed record LocalOverflow(int MostAgents, int Slots, string Runner);
 
 /// <summary>
 /// The whole control plane as processes of one box: Postgres, Redis, the module registry, and the sidecar host with the services.
@@ -58,6 +62,8 @@ internal sealed class LocalPlatform
     public PostgresCluster Postgres { get; }
 
     public string SidecarKind { get; private set; } = "embedded";
+
+    public bool HasOverflow => options.Overflow is not null;
 
     public Uri GatewayUrl => new($"http://127.0.0.1:{Ports["gateway"]}");
 
@@ -145,11 +151,13 @@ internal sealed class LocalPlatform
 
     public static async Task StopAsync(PlatformPaths paths, IReadOnlyList<ManagedProcess> running, PostgresCluster postgres, CancellationToken cancellationToken)
     {
-        foreach (var group in running.GroupBy(process => StopOrder(process.Name)).OrderBy(group => group.Key))
-        {
-            await Task.WhenAll(group.Select(process => process.StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
-        }
+        async Task StopAllAsync(IEnumerable<ManagedProcess> some) => await Task.WhenAll(some.Select(process => process.StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
+        await StopAllAsync(running.Where(process => process.Name.StartsWith("node-", StringComparison.Ordinal)));
+        await StopAllAsync(running.Where(process => process.Name == "sidecar"));
 
+        // Only now, since the scheduler would start them again while units wait. What they ran waits too, and is leased anew.
+        await StopAllAsync(OverflowProcesses.Read(paths));
+        await StopAllAsync(running);
         await ManagedProcess.EndAsync("engine", LeftEngines(paths), cancellationToken);
         await postgres.StopAsync(cancellationToken);
         PlatformState.Delete(paths);
@@ -269,13 +277,6 @@ internal sealed class LocalPlatform
         return file;
     }
 
-    private static int StopOrder(string name) => name switch
-    {
-        _ when name.StartsWith("node-", StringComparison.Ordinal) => 0,
-        "sidecar" => 1,
-        _ => 2,
-    };
-
     private static CliException Missing(string program) => new($"{program} is not installed. Run ./rendertrust setup to install what is missing.");
 
     private static async Task WaitForPortAsync(string name, int port, CancellationToken cancellationToken)
@@ -320,6 +321,19 @@ internal sealed class LocalPlatform
             environment["Gateway__Blobs__Directory"] = Paths.Blobs;
             environment["Gateway__Hub__Port"] = $"{Ports["hub"]}";
             environment["Gateway__Hub__KeyDirectory"] = Path.Combine(Paths.Keys, "hub");
+        }
+
+        if (app == "scheduler" && options.Overflow is { } overflow)
+        {
+            environment["Scheduler__Overflow__Enabled"] = "true";
+            environment["Scheduler__Overflow__Command__0"] = "dotnet";
+            environment["Scheduler__Overflow__Command__1"] = AgentProgram;
+            environment["Scheduler__Overflow__Folder"] = Paths.Overflow;
+            environment["Scheduler__Overflow__GatewayUrl"] = GatewayUrl.ToString().TrimEnd('/');
+            environment["Scheduler__Overflow__HubUrl"] = HubUrl.ToString().TrimEnd('/');
+            environment["Scheduler__Overflow__MostAgents"] = $"{overflow.MostAgents}";
+            environment["Scheduler__Overflow__Slots"] = $"{overflow.Slots}";
+            environment["Scheduler__Overflow__Runner"] = overflow.Runner;
         }
 
         return environment;

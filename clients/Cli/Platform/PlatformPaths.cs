@@ -50,6 +50,9 @@ internal sealed class PlatformPaths
 
     public string Profiles => Path.Combine(Root, "profiles");
 
+    /// <summary>The overflow pool's key, and its agents' state and logs.</summary>
+    public string Overflow => Path.Combine(Root, "overflow");
+
     public string StateFile => Path.Combine(Root, "state.json");
 
     public string SidecarStatusFile => Path.Combine(Root, "sidecar.json");

@@ -26,6 +26,7 @@ internal sealed record StatusReport(
             parts.Add(new PartStatus(process.Name, process.IsRunning ? "running" : "stopped", process.IsRunning ? process.Pid : 0, process.LogPath));
         }
 
+        parts.AddRange(OverflowProcesses.Read(paths).Select(agent => new PartStatus(agent.Name, "running", agent.Pid, agent.LogPath)));
         if (host is { IsRunning: true })
         {
             parts.AddRange(LocalPlatform.ReadServices(paths).Select(service => new PartStatus(service.AppId, service.Health, service.Pid, service.LogPath)));

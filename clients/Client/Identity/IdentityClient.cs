@@ -35,7 +35,7 @@ public sealed class IdentityClient
         _http.DeleteAsync($"/v1/identity/devices/{deviceId}", cancellationToken);
 
     /// <summary>
-    /// The keys of all nodes that a job can be sealed for, each checked against the pinned CA. One bad statement fails the call: a directory
+    /// The keys of all nodes (kind <c>node</c>), or of the platform's overflow pool (kind <c>overflow</c>), that a job can be sealed for, each checked against the pinned CA. One bad statement fails the call: a directory
     /// that mixes good and forged entries is not to be picked from.
     /// </summary>
     public async Task<IReadOnlyList<VerifiedRecipient>> GetRecipientsAsync(string kind, CancellationToken cancellationToken)

@@ -38,6 +38,10 @@ public sealed record JobDraft
     /// <summary>Only what the module's public schema marks; the platform reads it.</summary>
     public JsonElement? PublicParameters { get; init; }
 
+    /// <summary>
+    /// Lets a unit that failed on two nodes, or that no node can run any more, go to agents that the platform itself starts: the job is then sealed
+    /// to the platform's overflow pool as well, so machines of the platform can open it. Charges and caps stay the same. Without it they cannot.
+    /// </summary>
     public bool AllowOverflow { get; init; }
 
     /// <summary>A2A context to put the task in; null lets the platform make one.</summary>

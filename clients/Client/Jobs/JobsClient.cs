@@ -15,6 +15,7 @@ public sealed class JobsClient
     /// <summary>Sealed bytes that travel inside the message; what is over goes by resumable upload first.</summary>
     public const int MaxInlineBytes = 1_048_576;
 
+    private const string Overflow = "overflow";
     private const int MaxGrants = 10_000;
     private const int MaxBreaks = 12;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
@@ -159,6 +160,18 @@ public sealed class JobsClient
     {
         var module = await _modules.GetAsync(draft.Module, cancellationToken);
         await ParameterRules.CheckAsync(draft, module, cancellationToken);
+        var recipients = await RecipientsAsync(draft, cancellationToken);
+        var job = await SealedJob.SealAsync(draft, _profile, recipients, _options.SpoolThresholdBytes, progress, cancellationToken);
+        _keys[draft.JobId] = job.Keys;
+        return job;
+    }
+
+    /// <summary>
+    /// Who can open the job: nodes, and the platform's overflow pool only if the draft opts in. Without that grant nothing the platform does makes
+    /// an overflow agent able to open it.
+    /// </summary>
+    private async Task<IReadOnlyList<VerifiedRecipient>> RecipientsAsync(JobDraft draft, CancellationToken cancellationToken)
+    {
         var nodes = draft.Nodes ?? await _identity.GetRecipientsAsync("node", cancellationToken);
         if (nodes.Count == 0)
         {
@@ -166,11 +179,21 @@ public sealed class JobsClient
                 RenderTrustError.NoRecipients, "No node is enrolled that this job could be sealed for. Enrol one first: rendertrust node token.");
         }
 
-        // The list begins with the creator's own nodes; a job carries no more grants than this.
-        var granted = nodes.Take(MaxGrants / (draft.Assets.Count + 1)).ToList();
-        var job = await SealedJob.SealAsync(draft, _profile, granted, _options.SpoolThresholdBytes, progress, cancellationToken);
-        _keys[draft.JobId] = job.Keys;
-        return job;
+        if (!draft.AllowOverflow && nodes.FirstOrDefault(node => node.Statement.Kind == Overflow) is { } pool)
+        {
+            throw new RenderTrustException(
+                RenderTrustError.InvalidDraft, $"Nodes names the overflow pool '{pool.Statement.Name}', and the draft does not allow overflow. Set AllowOverflow, or leave the pool out.");
+        }
+
+        IReadOnlyList<VerifiedRecipient> pools = draft.AllowOverflow ? await _identity.GetRecipientsAsync(Overflow, cancellationToken) : [];
+        if (draft.AllowOverflow && pools.Count == 0)
+        {
+            throw new RenderTrustException(
+                RenderTrustError.NoRecipients, "The draft allows overflow, and this platform has no overflow pool. Submit without it, or ask the operator to switch overflow on.");
+        }
+
+        // A job carries no more grants than this. The pool goes first, then the list, which begins with the creator's own nodes.
+        return [.. pools.Concat(nodes).DistinctBy(recipient => recipient.Key.KeyId).Take(MaxGrants / (draft.Assets.Count + 1))];
     }
 
     /// <summary>Uploads what is too big, records the job, and makes the message. After this a repeat needs nothing but the record.</summary>

@@ -34,7 +34,7 @@ internal sealed class SealedJob : IDisposable
     public IReadOnlyList<SealedBlob> Blobs { get; }
 
     public static async Task<SealedJob> SealAsync(
-        JobDraft draft, CreatorProfile profile, IReadOnlyList<VerifiedRecipient> nodes, int spoolBytes,
+        JobDraft draft, CreatorProfile profile, IReadOnlyList<VerifiedRecipient> recipients, int spoolBytes,
         IProgress<SubmitProgress>? progress, CancellationToken cancellationToken)
     {
         var keys = new List<(Guid AssetId, SetKey Key)>();
@@ -60,7 +60,7 @@ internal sealed class SealedJob : IDisposable
             var hash = sealedManifest.Reference.BlobSha256;
             AssetGrant GrantTo(RecipientPublicKey recipient, Guid assetId, SetKey key) =>
                 Grants.Seal(key, recipient, new GrantContext(draft.JobId.Value, hash, assetId)).ToWire();
-            var grants = nodes.SelectMany(node => keys.Select(pair => GrantTo(node.Key, pair.AssetId, pair.Key))).ToList();
+            var grants = recipients.SelectMany(recipient => keys.Select(pair => GrantTo(recipient.Key, pair.AssetId, pair.Key))).ToList();
             var ownGrant = GrantTo(profile.EncryptionKey.PublicKey, manifestId, keys[^1].Key);
             var spec = new JobSpec(
                 draft.JobId, draft.Module, sealedManifest.Reference, draft.Units.Count, draft.MaxUnitDeviceSeconds, draft.CapMicrocredits,

@@ -11,7 +11,8 @@ using RenderTrust.Sealing;
 namespace RenderTrust.Agent.Enrollment;
 
 /// <param name="CaFingerprint">SHA-256 of the platform CA, 64 hex characters; needed where the gateway's certificate is from that CA.</param>
-internal sealed record EnrolCommand(Uri Gateway, string TokenFile, string StateFolder, string? Name, string? CaFingerprint);
+/// <param name="EncryptionKeyFile">Key file of a pool that shares its encryption key; null makes a key of the node's own.</param>
+internal sealed record EnrolCommand(Uri Gateway, string TokenFile, string StateFolder, string? Name, string? CaFingerprint, string? EncryptionKeyFile = null);
 
 /// <summary>
 /// Makes this machine a node: keys are made here and never leave, a one-time token pays for the certificate.
@@ -24,13 +25,14 @@ internal static class EnrolNode
         var files = new IdentityFiles(command.StateFolder);
         if (files.IsEnrolled)
         {
+            RequireSameKey(files, command.EncryptionKeyFile);
             return (files.ReadNode(), true);
         }
 
         RequireProtectedTransport(command.Gateway);
         var token = await ReadTokenAsync(command.TokenFile, cancellationToken);
         using var tlsKey = TlsKey(files);
-        using var encryptionKey = EncryptionKey(files);
+        using var encryptionKey = EncryptionKey(files, command.EncryptionKeyFile);
         using var http = await ConnectAsync(command, cancellationToken);
         var request = new CertificateRequest($"CN={Escape(command.Name ?? Environment.MachineName)}", tlsKey, HashAlgorithmName.SHA256);
         var response = await PostAsync(
@@ -79,15 +81,33 @@ internal static class EnrolNode
         return key;
     }
 
-    private static RecipientKeyPair EncryptionKey(IdentityFiles files)
+    private static RecipientKeyPair EncryptionKey(IdentityFiles files, string? sharedFile)
     {
         if (!File.Exists(files.EncryptionKey))
         {
-            using var fresh = RecipientKeyPair.Generate();
-            KeyFile.Write(files.EncryptionKey, KeyPurpose.Encryption, fresh.ExportPkcs8());
+            using var key = sharedFile is null ? RecipientKeyPair.Generate() : RecipientKeyPair.FromPkcs8(KeyFile.Read(sharedFile, KeyPurpose.Encryption));
+            KeyFile.Write(files.EncryptionKey, KeyPurpose.Encryption, key.ExportPkcs8());
         }
 
+        RequireSameKey(files, sharedFile);
         return RecipientKeyPair.FromPkcs8(KeyFile.Read(files.EncryptionKey, KeyPurpose.Encryption));
+    }
+
+    /// <summary>Jobs are sealed to the pool's present key: an agent that holds an earlier one would open none of them.</summary>
+    private static void RequireSameKey(IdentityFiles files, string? sharedFile)
+    {
+        if (sharedFile is null)
+        {
+            return;
+        }
+
+        using var held = RecipientKeyPair.FromPkcs8(KeyFile.Read(files.EncryptionKey, KeyPurpose.Encryption));
+        using var shared = RecipientKeyPair.FromPkcs8(KeyFile.Read(sharedFile, KeyPurpose.Encryption));
+        if (held.PublicKey != shared.PublicKey)
+        {
+            throw new EnrolmentException(
+                $"'{Path.GetDirectoryName(files.Folder)}' belongs to key {held.PublicKey.KeyId}, the pool's key in '{sharedFile}' is {shared.PublicKey.KeyId}. Remove the folder, and the agent enrols anew.");
+        }
     }
 
     private static async Task<HttpClient> ConnectAsync(EnrolCommand command, CancellationToken cancellationToken)

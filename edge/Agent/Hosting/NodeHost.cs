@@ -25,10 +25,21 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
 
     private readonly ILogger _logger = loggers.CreateLogger<NodeHost>();
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <param name="enrolFirst">Enrols the node under the same lock unless it is enrolled: two starters of one folder ask once.</param>
+    public async Task RunAsync(EnrolCommand? enrolFirst, CancellationToken cancellationToken)
     {
         var settings = options.Value;
+        if (enrolFirst is not null)
+        {
+            Directory.CreateDirectory(settings.StateFolder, Modes.Private);
+        }
+
         using var only = StateLock.Take(settings.StateFolder);
+        if (enrolFirst is not null)
+        {
+            await EnrolNode.RunAsync(enrolFirst, cancellationToken);
+        }
+
         using var identity = NodeIdentity.Load(new IdentityFiles(settings.StateFolder));
         var node = identity.Node.NodeId.ToString();
         var scratch = ScratchSpace.Open(settings.ScratchFolder, node, settings.EffectiveScratchBytes);
@@ -48,7 +59,7 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
         using var images = new ImageStore(Path.Combine(Path.GetFullPath(settings.StateFolder), "images"), new ImageSources(settings.Registries, environment.Development), ImageStore.Client());
         var chosen = await RunnerChoice.ChooseAsync(
             new RunnerRequest(
-                settings.Runner, node, Path.GetFullPath(settings.StateFolder), environment.DockerHost, environment.Development,
+                settings.Runner, node, identity.Node.Name, Path.GetFullPath(settings.StateFolder), environment.DockerHost, environment.Development,
                 AllowPlainProcess: settings.Runner == "process" || settings.AllowPlainProcess, TimeSpan.FromMilliseconds(settings.SimulatedMilliseconds)),
             images, time, loggers, cancellationToken);
         await using var runner = chosen.Runner;
@@ -77,10 +88,12 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
         var delivery = new ResultDelivery(outbox, blobs, options, time, loggers.CreateLogger<ResultDelivery>());
         link = new HubLink(channel, attempts, delivery, Describe(settings, runner.Capabilities), options, time, loggers);
 
-        var wiping = WipeIdleAsync(jobs, cancellationToken);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var wiping = WipeIdleAsync(jobs, ending.Token);
         using var linkStop = new CancellationTokenSource();
         var linked = link.RunAsync(linkStop.Token);
-        await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var end = await new IdleEnd(attempts, outbox, link, settings, time).WaitAsync(cancellationToken);
+        await ending.CancelAsync();
 
         // Units are given up while the hub can still be told; what it does not hear in time waits in the outbox.
         work.StopNode();
@@ -89,7 +102,13 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
         await linkStop.CancelAsync();
         await linked;
         await wiping;
-        LogStopped(identity.Node.NodeId.Value);
+        if (end == NodeEnd.NeverConnected)
+        {
+            throw new NodeStartException(
+                $"The hub {hub} did not take this node within {settings.FirstSessionSeconds} s; the log says why each try failed. Check that the hub runs, or raise Agent:FirstSessionSeconds.");
+        }
+
+        LogStopped(identity.Node.NodeId.Value, end);
     }
 
     private async Task WipeIdleAsync(JobCache jobs, CancellationToken cancellationToken)
@@ -153,6 +172,6 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
     [LoggerMessage(LogLevel.Warning, "Removed {Count} containers or processes that an earlier life left running")]
     private partial void LogOrphans(int count);
 
-    [LoggerMessage(LogLevel.Information, "Node {NodeId} has stopped; undelivered results wait in the outbox")]
-    private partial void LogStopped(Guid nodeId);
+    [LoggerMessage(LogLevel.Information, "Node {NodeId} has stopped ({End}); undelivered results wait in the outbox")]
+    private partial void LogStopped(Guid nodeId, NodeEnd end);
 }

@@ -1,6 +1,9 @@
 namespace RenderTrust.Agent.Hosting;
 
-/// <summary>One agent per state folder: two would send each other's results and wipe each other's scratch. The kernel drops the lock with the process.</summary>
+/// <summary>
+/// One agent per state folder: two would send each other's results and wipe each other's scratch. The kernel drops the lock with the process.
+/// Who holds it is told in <c>agent.pid</c>, by pid and start time in clock ticks since boot, so that a pid used again is nobody's.
+/// </summary>
 internal sealed class StateLock : IDisposable
 {
     private readonly FileStream _file;
@@ -12,7 +15,9 @@ internal sealed class StateLock : IDisposable
         var path = Path.Combine(Path.GetFullPath(stateFolder), "agent.lock");
         try
         {
-            return new StateLock(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            var taken = new StateLock(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            WriteHolder(Path.GetDirectoryName(path)!);
+            return taken;
         }
         catch (DirectoryNotFoundException exception)
         {
@@ -25,6 +30,16 @@ internal sealed class StateLock : IDisposable
     }
 
     public void Dispose() => _file.Dispose();
+
+    private static void WriteHolder(string folder)
+    {
+        var text = File.ReadAllText("/proc/self/stat");
+        // The second field is the program's name and may hold blanks; the start time is the 22nd.
+        var started = text[(text.LastIndexOf(')') + 2)..].Split(' ')[19];
+        var file = Path.Combine(folder, "agent.pid");
+        File.WriteAllText(file + ".new", $"{Environment.ProcessId} {started}\n");
+        File.Move(file + ".new", file, overwrite: true);
+    }
 }
 
 /// <summary>The node cannot start; the message says what to do.</summary>

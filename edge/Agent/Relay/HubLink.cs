@@ -20,6 +20,10 @@ internal sealed partial class HubLink(
 
     private readonly ILogger _logger = loggers.CreateLogger<HubLink>();
     private HubSession? _session;
+    private long _firstSession;
+
+    /// <summary>How long ago the hub first took this node; null while it has not.</summary>
+    public TimeSpan? SinceFirstSession => Interlocked.Read(ref _firstSession) is not 0 and var first ? time.GetElapsedTime(first) : null;
 
     /// <summary>Sent if there is a session, else dropped: progress is worth nothing later.</summary>
     public void Report(Progress progress) => _session?.Send(new NodeFrame { Progress = progress });
@@ -81,6 +85,7 @@ internal sealed partial class HubLink(
             call, attempts, delivery, TimeSpan.FromSeconds(options.Value.HeartbeatSeconds), time, loggers.CreateLogger<HubSession>());
         await session.OpenAsync(capabilities, stop.Token);
         LogConnected(channel.Target, session.Epoch);
+        Interlocked.CompareExchange(ref _firstSession, time.GetTimestamp(), 0);
         _session = session;
 #pragma warning disable CA2025 // It is awaited below, before the session goes.
         var delivering = delivery.RunAsync(session, stop.Token);

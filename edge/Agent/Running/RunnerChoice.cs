@@ -5,9 +5,10 @@ namespace RenderTrust.Agent.Running;
 
 /// <summary>What decides which runner is taken; the environment is read by Program only.</summary>
 /// <param name="Wanted"><c>auto</c> or a runner's name.</param>
+/// <param name="NodeName">For simulated failures, which name the nodes that they happen on.</param>
 /// <param name="DockerHost">DOCKER_HOST, if set.</param>
 /// <param name="Development">The one development switch; a plain process needs it.</param>
-internal sealed record RunnerRequest(string Wanted, string NodeId, string StateFolder, string? DockerHost, bool Development, bool AllowPlainProcess, TimeSpan SimulatedWork);
+internal sealed record RunnerRequest(string Wanted, string NodeId, string NodeName, string StateFolder, string? DockerHost, bool Development, bool AllowPlainProcess, TimeSpan SimulatedWork);
 
 /// <summary>The runner that was taken, and in words why not a stronger one.</summary>
 internal sealed record ChosenRunner(IUnitRunner Runner, IReadOnlyList<string> StrongerButUnavailable);
@@ -22,7 +23,7 @@ internal static class RunnerChoice
         var reasons = new List<string>();
         if (request.Wanted == "simulate")
         {
-            return new ChosenRunner(new SimulateRunner(time, request.SimulatedWork), ["simulate was asked for: no module runs"]);
+            return new ChosenRunner(new SimulateRunner(time, request.SimulatedWork, request.NodeName), ["simulate was asked for: no module runs"]);
         }
 
         if (request.Wanted is "auto" or "docker")

@@ -9,9 +9,11 @@ namespace RenderTrust.Agent.Running;
 /// <summary>
 /// Fake work for tests and load: no module runs, the output depends only on the unit's own document. It calls itself
 /// <c>simulate</c> in the node's capabilities, so nobody can take its results for real ones.
-/// A parameter <c>simulate</c> chooses the course: <c>{"behaviour": "succeed|fail|hang|outOfMemory|outputTooLarge", "milliseconds": 0}</c>.
+/// A parameter <c>simulate</c>, of the unit or else of the job, chooses the course:
+/// <c>{"behaviour": "succeed|fail|hang|outOfMemory|outputTooLarge", "milliseconds": 0, "onNodes": "node-"}</c>. With <c>onNodes</c> the behaviour is that
+/// of nodes whose name begins so; others succeed.
 /// </summary>
-internal sealed class SimulateRunner(TimeProvider time, TimeSpan workPerUnit) : IUnitRunner
+internal sealed class SimulateRunner(TimeProvider time, TimeSpan workPerUnit, string nodeName) : IUnitRunner
 {
     public RunnerCapabilities Capabilities { get; } = new(
         "simulate", "simulated: no module runs, outputs are fake", EngineRootless: true, LimitsEnforced: false);
@@ -62,16 +64,20 @@ internal sealed class SimulateRunner(TimeProvider time, TimeSpan workPerUnit) : 
     private (string Behaviour, TimeSpan Work) ReadCourse(byte[] document)
     {
         using var unit = JsonDocument.Parse(document);
-        if (unit.RootElement.TryGetProperty("parameters", out var parameters) && parameters.ValueKind == JsonValueKind.Object
-            && parameters.TryGetProperty("simulate", out var course) && course.ValueKind == JsonValueKind.Object)
+        if ((Course(unit.RootElement, "unitParameters") ?? Course(unit.RootElement, "parameters")) is not { } course)
         {
-            return (
-                course.TryGetProperty("behaviour", out var behaviour) ? behaviour.GetString() ?? "succeed" : "succeed",
-                course.TryGetProperty("milliseconds", out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds.GetInt32()) : workPerUnit);
+            return ("succeed", workPerUnit);
         }
 
-        return ("succeed", workPerUnit);
+        var here = !course.TryGetProperty("onNodes", out var nodes) || nodeName.StartsWith(nodes.GetString() ?? "", StringComparison.Ordinal);
+        return (
+            here && course.TryGetProperty("behaviour", out var behaviour) ? behaviour.GetString() ?? "succeed" : "succeed",
+            course.TryGetProperty("milliseconds", out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds.GetInt32()) : workPerUnit);
     }
+
+    private static JsonElement? Course(JsonElement unit, string of) =>
+        unit.TryGetProperty(of, out var parameters) && parameters.ValueKind == JsonValueKind.Object
+            && parameters.TryGetProperty("simulate", out var course) && course.ValueKind == JsonValueKind.Object ? course : null;
 
     private static async Task WriteOutputAsync(UnitRun run, byte[] document, CancellationToken cancellationToken)
     {

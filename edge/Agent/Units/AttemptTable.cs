@@ -18,6 +18,7 @@ internal sealed partial class AttemptTable(
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Attempt> _attempts = [];
     private readonly long[] _highestToken = new long[slots];
+    private long _lastChange = time.GetTimestamp();
     private bool _closed;
 
     public IReadOnlyList<string> Running
@@ -42,6 +43,21 @@ internal sealed partial class AttemptTable(
         }
     }
 
+    /// <summary>Takes no offers from now on if nothing has run for that long; false when there was something.</summary>
+    public bool TryCloseIdle(TimeSpan idle)
+    {
+        lock (_lock)
+        {
+            if (_attempts.Count > 0 || time.GetElapsedTime(_lastChange) < idle)
+            {
+                return false;
+            }
+
+            _closed = true;
+            return true;
+        }
+    }
+
     /// <summary>Decides at once and starts in the background. Repeating an accepted offer is accepted again and starts nothing.</summary>
     public OfferDecision Offer(LeaseOffer offer)
     {
@@ -57,6 +73,7 @@ internal sealed partial class AttemptTable(
             _highestToken[offer.Slot] = offer.FencingToken;
             attempt = new Attempt(offer);
             _attempts.Add(offer.AttemptId, attempt);
+            _lastChange = time.GetTimestamp();
 
             // Nothing of the work may run on the caller's thread: it still has the acknowledgement to write.
             attempt.Done = Task.Run(() => RunAsync(attempt));
@@ -171,6 +188,7 @@ internal sealed partial class AttemptTable(
             lock (_lock)
             {
                 _attempts.Remove(attempt.Offer.AttemptId);
+                _lastChange = time.GetTimestamp();
             }
 
             ended();

@@ -44,7 +44,7 @@ public sealed record EnrolNodeRequest([property: Required] string Token, [proper
 /// <param name="CertificatePem">Subject CN = node id; SAN URIs <c>urn:rendertrust:node:{id}</c>, <c>urn:rendertrust:tenant:{id}</c>, <c>urn:rendertrust:key:{keyId}</c> and <c>urn:rendertrust:name:{percent-encoded}</c>.</param>
 public sealed record EnrolNodeResponse(NodeId NodeId, string Name, string CertificatePem, string CaCertificatePem, string HubUrl, string KeyStatement);
 
-/// <summary><c>GET /v1/identity/key-statements?kind=node</c>: compact JWS each, header x5c = statement certificate under the platform CA, with the SAN URI <see cref="WellKnown.StatementSignerUri"/>.</summary>
+/// <summary><c>GET /v1/identity/key-statements?kind=node|creator|overflow</c>: compact JWS each, header x5c = statement certificate under the platform CA, with the SAN URI <see cref="WellKnown.StatementSignerUri"/>.</summary>
 public sealed record KeyStatementList(IReadOnlyList<string> Statements);
 
 /// <summary>Payload of a key statement.</summary>
@@ -53,6 +53,17 @@ public sealed record KeyStatementList(IReadOnlyList<string> Statements);
 /// <param name="Nbf">Unix seconds.</param>
 /// <param name="Exp">Unix seconds.</param>
 public sealed record KeyStatement(string Kind, Guid Subject, TenantId Owner, string KeyId, string Key, string Name, long Nbf, long Exp);
+
+/// <summary>Scheduler to identity: <c>POST /internal/overflow-pools</c>: states the key that the platform's overflow agents share, in place of an earlier one.</summary>
+/// <param name="Key">Base64url of the 65-byte P-256 point.</param>
+public sealed record PublishOverflowPoolRequest([property: StringLength(100, MinimumLength = 1)] string Name, [property: Required] string Key);
+
+/// <summary>A published pool.</summary>
+/// <param name="OwnerTenantId">The platform's own tenant, which its agents belong to.</param>
+public sealed record OverflowPool(Guid PoolId, TenantId OwnerTenantId, string KeyId);
+
+/// <summary>Scheduler to identity: <c>POST /internal/overflow-pools/withdrawn</c>: no overflow agents are started any more.</summary>
+public sealed record WithdrawOverflowPoolRequest([property: Required] string KeyId);
 
 /// <summary><c>POST /v1/identity/api-keys</c>: a scoped key for clients that cannot do DPoP; shown once, stored hashed. Form: <c>rtk_</c> + 43 base64url characters.</summary>
 public sealed record CreateApiKeyRequest([property: StringLength(100, MinimumLength = 1)] string Name, [property: MinLength(1)] IReadOnlyList<string> Scopes, [property: Range(60, 31_536_000)] int ExpiresInSeconds = 7_776_000);

@@ -17,6 +17,7 @@ internal enum EnrolOutcome
     ExpiredToken,
     UsedToken,
     RevokedNode,
+    NotThePoolKey,
     KeyInUse,
 }
 
@@ -26,6 +27,8 @@ internal enum EnrolOutcome
 /// </summary>
 internal static partial class EnrolNode
 {
+    private const string Overflow = "overflow";
+
     public static async Task<Results<Ok<EnrolNodeResponse>, ProblemHttpResult>> HandleAsync(
         EnrolNodeRequest request, NpgsqlDataSource database, CertificateAuthority authority, PlatformKeys keys, KeyStatements statements, Outbox outbox,
         TimeProvider time, ILogger<EnrolNodeRequest> logger, CancellationToken cancellationToken)
@@ -52,7 +55,7 @@ internal static partial class EnrolNode
         outbox.Wake();
         return TypedResults.Ok(new EnrolNodeResponse(
             node.NodeId, node.Name, node.CertificatePem, keys.Trust.CaCertificatePem, keys.Trust.HubUrl,
-            statements.Sign("node", node.NodeId.Value, node.Owner, wish.KeyId, wish.EncryptionKey, node.Name)));
+            statements.Sign(node.Kind, node.NodeId.Value, node.Owner, wish.KeyId, wish.EncryptionKey, node.Name)));
     }
 
     private static async Task<(EnrolOutcome Outcome, Node? Node)> EnrolAsync(
@@ -78,9 +81,14 @@ internal static partial class EnrolNode
             return (EnrolOutcome.ExpiredToken, null);
         }
 
+        if (token.Kind == Overflow && !await IsPoolKeyAsync(wish, transaction, cancellationToken))
+        {
+            return (EnrolOutcome.NotThePoolKey, null);
+        }
+
         var id = new NodeId(Guid.CreateVersion7(now));
         using var certificate = authority.IssueNode(id, token.Tenant, token.NodeName, wish.KeyId, wish.TlsKey);
-        var node = new Node(id, token.Tenant, token.NodeName, certificate.ExportCertificatePem());
+        var node = new Node(id, token.Tenant, token.NodeName, certificate.ExportCertificatePem(), token.Kind);
         if (!await InsertAsync(node, wish, certificate.NotAfter.ToUniversalTime(), now, transaction, cancellationToken))
         {
             return (EnrolOutcome.KeyInUse, null);
@@ -96,13 +104,13 @@ internal static partial class EnrolNode
     private static async Task<EnrolmentToken?> FindTokenAsync(Wish wish, NpgsqlTransaction transaction, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(
-            "SELECT tenant_id, node_name, expires_at FROM node_tokens WHERE token_hash = $1 FOR UPDATE", transaction.Connection, transaction)
+            "SELECT tenant_id, node_name, expires_at, kind FROM node_tokens WHERE token_hash = $1 FOR UPDATE", transaction.Connection, transaction)
         {
             Parameters = { new() { Value = wish.TokenHash } },
         };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
-            ? new EnrolmentToken(new TenantId(reader.GetGuid(0)), reader.GetString(1), await reader.GetFieldValueAsync<DateTimeOffset>(2, cancellationToken))
+            ? new EnrolmentToken(new TenantId(reader.GetGuid(0)), reader.GetString(1), await reader.GetFieldValueAsync<DateTimeOffset>(2, cancellationToken), reader.GetString(3))
             : null;
     }
 
@@ -126,21 +134,36 @@ internal static partial class EnrolNode
 
         return reader.GetBoolean(5)
             ? (EnrolOutcome.RevokedNode, null)
-            : (EnrolOutcome.AlreadyEnrolled, new Node(new NodeId(reader.GetGuid(0)), token.Tenant, reader.GetString(1), reader.GetString(2)));
+            : (EnrolOutcome.AlreadyEnrolled, new Node(new NodeId(reader.GetGuid(0)), token.Tenant, reader.GetString(1), reader.GetString(2), token.Kind));
     }
 
-    /// <summary>False when one of the keys is another node's: keys are not shared, or a node could pass for its neighbour.</summary>
+    private static async Task<bool> IsPoolKeyAsync(Wish wish, NpgsqlTransaction transaction, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT EXISTS (SELECT 1 FROM overflow_pools WHERE encryption_key_id = $1 AND withdrawn_at IS NULL)", transaction.Connection, transaction)
+        {
+            Parameters = { new() { Value = wish.KeyId } },
+        };
+        return await command.ExecuteScalarAsync(cancellationToken) is true;
+    }
+
+    /// <summary>
+    /// False when one of the keys is another node's: keys are not shared, or a node could pass for its neighbour. A pool's key is for its agents alone:
+    /// stated as an ordinary node's, it would open jobs whose creators did not opt in to overflow.
+    /// </summary>
     private static async Task<bool> InsertAsync(
         Node node, Wish wish, DateTime certificateExpiresAt, DateTimeOffset now, NpgsqlTransaction transaction, CancellationToken cancellationToken)
     {
         await using var insert = new NpgsqlCommand(
             """
-            INSERT INTO nodes (node_id, tenant_id, name, token_hash, tls_key_sha256, encryption_key, encryption_key_id, certificate_pem, certificate_expires_at, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
+            INSERT INTO nodes (node_id, tenant_id, name, token_hash, tls_key_sha256, encryption_key, encryption_key_id, certificate_pem, certificate_expires_at, created_at, kind)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+            WHERE ($11 = 'overflow') = EXISTS (SELECT 1 FROM overflow_pools WHERE encryption_key_id = $7 AND (withdrawn_at IS NULL OR $11 = 'node'))
+            ON CONFLICT DO NOTHING
             """, transaction.Connection, transaction);
         foreach (var value in new object[]
         {
-            node.NodeId.Value, node.Owner.Value, node.Name, wish.TokenHash, wish.TlsKeySha256, wish.EncryptionKey, wish.KeyId, node.CertificatePem, certificateExpiresAt, now.UtcDateTime,
+            node.NodeId.Value, node.Owner.Value, node.Name, wish.TokenHash, wish.TlsKeySha256, wish.EncryptionKey, wish.KeyId, node.CertificatePem, certificateExpiresAt, now.UtcDateTime, node.Kind,
         })
         {
             insert.Parameters.Add(new() { Value = value });
@@ -155,6 +178,8 @@ internal static partial class EnrolNode
             StatusCodes.Status409Conflict, "usedToken", "The enrolment token was used by a machine with other keys. Make a new one: rendertrust node token."),
         EnrolOutcome.RevokedNode => Problems.Refuse(
             StatusCodes.Status403Forbidden, "revokedNode", "The node that this token made is revoked. Make a new token and new keys."),
+        EnrolOutcome.NotThePoolKey => Problems.Refuse(
+            StatusCodes.Status403Forbidden, "notThePoolKey", "The token is for an agent of the overflow pool, and the encryption key is not the one that is published for it. Enrol with the pool's key file."),
         EnrolOutcome.KeyInUse => Problems.Refuse(
             StatusCodes.Status409Conflict, "keyInUse", "One of the keys belongs to another node. Make new keys and ask again with the same token."),
         // Unknown and expired look the same from outside.
@@ -163,9 +188,9 @@ internal static partial class EnrolNode
 
     private sealed record Wish(byte[] TokenHash, PublicKey TlsKey, byte[] TlsKeySha256, string EncryptionKey, string KeyId);
 
-    private sealed record EnrolmentToken(TenantId Tenant, string NodeName, DateTimeOffset ExpiresAt);
+    private sealed record EnrolmentToken(TenantId Tenant, string NodeName, DateTimeOffset ExpiresAt, string Kind);
 
-    private sealed record Node(NodeId NodeId, TenantId Owner, string Name, string CertificatePem);
+    private sealed record Node(NodeId NodeId, TenantId Owner, string Name, string CertificatePem, string Kind);
 
     [LoggerMessage(LogLevel.Information, "Enrolment: {Outcome}, node {NodeId}")]
     private static partial void LogDecided(ILogger logger, EnrolOutcome outcome, NodeId? nodeId);

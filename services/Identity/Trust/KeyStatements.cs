@@ -11,7 +11,7 @@ internal sealed class KeyStatements(PlatformKeys keys, IOptions<IdentityOptions>
 {
     private static readonly JsonWebTokenHandler Handler = new() { SetDefaultTimesOnTokenCreation = false };
 
-    /// <param name="kind"><c>node</c> or <c>creator</c>.</param>
+    /// <param name="kind"><c>node</c>, <c>creator</c> or <c>overflow</c>.</param>
     /// <param name="key">Base64url of the 65-byte point.</param>
     public string Sign(string kind, Guid subject, TenantId owner, string keyId, string key, string name)
     {

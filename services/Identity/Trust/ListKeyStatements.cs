@@ -6,7 +6,7 @@ using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Identity;
 
-/// <summary>The keys that a job can be sealed for: all nodes in good standing (the caller's own first), or the caller's own devices.</summary>
+/// <summary>The keys that a job can be sealed for: all nodes in good standing (the caller's own first), the overflow pool, or the caller's own devices.</summary>
 internal static class ListKeyStatements
 {
     /// <summary>A job carries at most 10 000 grants; a creator who needs other nodes than these pins their owners.</summary>
@@ -22,7 +22,7 @@ internal static class ListKeyStatements
                     "node",
                     """
                     SELECT node_id, tenant_id, encryption_key_id, encryption_key, name FROM nodes
-                    WHERE revoked_at IS NULL AND certificate_expires_at > $3
+                    WHERE kind = 'node' AND revoked_at IS NULL AND certificate_expires_at > $3
                     ORDER BY tenant_id <> $1, created_at DESC LIMIT $2
                     """));
             case "creator":
@@ -33,8 +33,16 @@ internal static class ListKeyStatements
                     WHERE tenant_id = $1 AND revoked_at IS NULL AND created_at <= $3
                     ORDER BY created_at DESC LIMIT $2
                     """));
+            case "overflow":
+                return TypedResults.Ok(await ReadAsync(
+                    "overflow",
+                    """
+                    SELECT pool_id, tenant_id, encryption_key_id, encryption_key, name FROM overflow_pools, platform_tenant
+                    WHERE withdrawn_at IS NULL AND published_at <= $3
+                    ORDER BY tenant_id <> $1, published_at DESC LIMIT $2
+                    """));
             default:
-                return Problems.Refuse(StatusCodes.Status400BadRequest, "badKind", $"Query parameter kind is '{kind}'. Known are: node, creator.");
+                return Problems.Refuse(StatusCodes.Status400BadRequest, "badKind", $"Query parameter kind is '{kind}'. Known are: node, creator, overflow.");
         }
 
         async Task<KeyStatementList> ReadAsync(string name, string sql)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Placement;
 
 namespace RenderTrust.Scheduler.Nodes;
@@ -87,7 +88,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         }
     }
 
-    public void SessionOpened(OpenNodeSessionRequest request, long epoch, Dictionary<int, long> busySlots)
+    public void SessionOpened(OpenNodeSessionRequest request, UnitLane lane, long epoch, Dictionary<int, long> busySlots)
     {
         lock (gate)
         {
@@ -95,6 +96,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             entry.Name = request.Name;
             entry.Owner = request.OwnerTenantId;
             entry.KeyId = request.RecipientKeyId;
+            entry.Lane = lane;
             entry.Capabilities = request.Capabilities;
             entry.HubAppId = request.HubAppId;
             entry.Epoch = epoch;
@@ -186,7 +188,8 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
             SELECT node_id, owner_tenant_id, name, recipient_key_id, capabilities::text, epoch, hub_app_id, status, seen_at, latency_ms,
                 ARRAY(SELECT slot FROM attempts a WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost') ORDER BY slot),
                 ARRAY(SELECT memory_bytes FROM attempts a JOIN jobs j USING (job_id)
-                    WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost') ORDER BY slot)
+                    WHERE a.node_id = n.node_id AND a.status IN ('offered', 'running', 'revoking', 'lost') ORDER BY slot),
+                lane
             FROM nodes n
             """);
         batch.Add(
@@ -209,6 +212,7 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
                 SeenAt = reader.Instant(8),
                 LatencyMs = reader.Double(9),
                 Busy = reader.Ints(10).Zip(reader.Longs(11)).ToDictionary(pair => pair.First, pair => pair.Second),
+                Lane = SqlNames.Parse<UnitLane>(reader.GetString(12)),
             });
         }
 
@@ -261,6 +265,8 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
 
         public string KeyId { get; set; } = "";
 
+        public UnitLane Lane { get; set; }
+
         public NodeCapabilities Capabilities { get; set; } = null!;
 
         public long Epoch { get; set; }
@@ -295,6 +301,6 @@ internal sealed class Fleet(NpgsqlDataSource dataSource, TimeProvider time, IOpt
         public bool IsLive(DateTimeOffset oldest) => Online && SeenAt >= oldest && DoubtedEpoch != Epoch;
 
         public FleetNode ToNode(DateTimeOffset oldest) =>
-            new(NodeId, Name, Owner, KeyId, Capabilities, IsLive(oldest), Epoch, HubAppId, LatencyMs, EarningsShare, Free, LeasedMemoryBytes);
+            new(NodeId, Name, Owner, KeyId, Capabilities, IsLive(oldest), Epoch, HubAppId, LatencyMs, EarningsShare, Free, LeasedMemoryBytes, Lane);
     }
 }

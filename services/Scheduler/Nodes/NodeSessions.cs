@@ -4,6 +4,7 @@ using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Attempts;
 using RenderTrust.Scheduler.Events;
+using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Placement;
 
@@ -24,11 +25,13 @@ internal sealed partial class NodeSessions(
         batch.Add("SELECT count(*) FROM (SELECT 1 FROM nodes WHERE node_id = $1 FOR UPDATE) locked", request.NodeId.Value);
         batch.Add(
             """
-            INSERT INTO nodes (node_id, owner_tenant_id, name, recipient_key_id, capabilities, epoch, hub_app_id, status, seen_at, first_seen_at)
-            VALUES ($1, $2, $3, $4, $5, 1, $6, 'online', $7, $7)
+            INSERT INTO nodes (node_id, owner_tenant_id, name, recipient_key_id, capabilities, epoch, hub_app_id, status, seen_at, first_seen_at, lane)
+            VALUES ($1, $2, $3, $4, $5, 1, $6, 'online', $7, $7,
+                CASE WHEN EXISTS (SELECT 1 FROM overflow_keys WHERE recipient_key_id = $4) THEN 'overflow' ELSE 'fleet' END)
             ON CONFLICT (node_id) DO UPDATE SET owner_tenant_id = $2, name = $3, recipient_key_id = $4, capabilities = $5,
-                epoch = nodes.epoch + 1, hub_app_id = $6, status = 'online', seen_at = $7
-            RETURNING epoch
+                epoch = nodes.epoch + 1, hub_app_id = $6, status = 'online', seen_at = $7,
+                lane = CASE WHEN nodes.lane = 'overflow' AND nodes.recipient_key_id = $4 THEN 'overflow' ELSE excluded.lane END
+            RETURNING epoch, lane
             """,
             request.NodeId.Value, request.OwnerTenantId.Value, request.Name, request.RecipientKeyId, JsonValue.Of(request.Capabilities), request.HubAppId, now);
         batch.Add("UPDATE node_sessions SET closed_at = $2 WHERE node_id = $1 AND closed_at IS NULL", request.NodeId.Value, now);
@@ -56,12 +59,14 @@ internal sealed partial class NodeSessions(
         AddFact(batch, request.NodeId, request.OwnerTenantId, "online", $"Session opened at {request.HubAppId}.", now);
 
         long epoch;
+        UnitLane lane;
         var live = new List<(AttemptId Id, int Slot, TenantId Tenant, long MemoryBytes)>();
         await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
         {
             await reader.NextResultAsync(cancellationToken);
             await reader.ReadAsync(cancellationToken);
             epoch = reader.GetInt64(0);
+            lane = SqlNames.Parse<UnitLane>(reader.GetString(1));
             await reader.NextResultAsync(cancellationToken);
             while (await reader.ReadAsync(cancellationToken))
             {
@@ -71,7 +76,7 @@ internal sealed partial class NodeSessions(
 
         await transaction.CommitAsync(CancellationToken.None);
         Failpoint.Hit("scheduler.session.afterCommit");
-        fleet.SessionOpened(request, epoch, live.ToDictionary(item => item.Slot, item => item.MemoryBytes));
+        fleet.SessionOpened(request, lane, epoch, live.ToDictionary(item => item.Slot, item => item.MemoryBytes));
         placer.CapacityChanged();
         outbox.Wake();
         LogOpened(logger, request.NodeId, request.Name, epoch, request.HubAppId, live.Count);

@@ -6,7 +6,7 @@ using RenderTrust.Scheduler.Jobs;
 namespace RenderTrust.Scheduler.Placement;
 
 /// <summary>A unit that this placer may place until its claim runs out.</summary>
-internal sealed record ClaimedUnit(JobId JobId, int UnitIndex, DateTimeOffset ReadyAt, int AttemptCount);
+internal sealed record ClaimedUnit(JobId JobId, int UnitIndex, DateTimeOffset ReadyAt, int AttemptCount, UnitLane Lane);
 
 /// <summary>
 /// Claims, parks and examines pending rows. A claim is a short transaction of its own: the lease that follows runs elsewhere, under the node's owner,
@@ -54,26 +54,29 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
         var now = time.GetUtcNow();
         await using var command = dataSource.Command(
             $"""
-            WITH found AS (
+            WITH room AS (
+                SELECT * FROM unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[]) AS n (recipient_key_id, device_kind, memory_bytes, scratch_bytes, lane)),
+            found AS (
                 SELECT u.job_id, u.unit_index, row_number() OVER (PARTITION BY u.job_id ORDER BY u.examined_at, u.unit_index) AS turn, j.last_leased_at, j.submitted_at
-                FROM (SELECT job_id, last_leased_at, submitted_at FROM jobs j
-                    WHERE status IN ('submitted', 'running')
-                        AND EXISTS (
-                            SELECT 1 FROM unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[]) AS n (recipient_key_id, device_kind, memory_bytes, scratch_bytes)
-                            WHERE n.recipient_key_id = ANY(j.recipients) AND n.device_kind = j.device_kind
-                                AND n.memory_bytes >= j.memory_bytes AND n.scratch_bytes >= j.scratch_bytes)
-                        AND EXISTS (SELECT 1 FROM pending_units p WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5)
+                FROM (SELECT job_id, last_leased_at, submitted_at, fit.lanes FROM jobs j
+                    CROSS JOIN LATERAL (
+                        SELECT array_agg(DISTINCT n.lane) AS lanes FROM room n
+                        WHERE n.recipient_key_id = ANY(j.recipients) AND n.device_kind = j.device_kind
+                            AND n.memory_bytes >= j.memory_bytes AND n.scratch_bytes >= j.scratch_bytes) fit
+                    WHERE status IN ('submitted', 'running') AND fit.lanes IS NOT NULL
+                        AND EXISTS (SELECT 1 FROM pending_units p WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5 AND p.lane = ANY (fit.lanes))
                     ORDER BY last_leased_at NULLS FIRST, submitted_at LIMIT {MostJobs}) j
                 CROSS JOIN LATERAL (
                     SELECT p.job_id, p.unit_index, p.examined_at FROM pending_units p
-                    WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5 AND (p.retry_at IS NULL OR p.retry_at <= $2)
+                    WHERE p.job_id = j.job_id AND p.state = 'parked' AND p.examined_at < $5 AND p.lane = ANY (j.lanes) AND (p.retry_at IS NULL OR p.retry_at <= $2)
                     ORDER BY p.examined_at, p.unit_index LIMIT $4 FOR UPDATE SKIP LOCKED) u),
             taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, last_leased_at NULLS FIRST, submitted_at LIMIT $4)
             {Take}
             """,
             claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), since,
             nodesWithRoom.Select(node => node.RecipientKeyId).ToArray(), nodesWithRoom.Select(node => SqlNames.Of(node.Capabilities.DeviceKind)).ToArray(),
-            nodesWithRoom.Select(node => node.FreeMemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray());
+            nodesWithRoom.Select(node => node.FreeMemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray(),
+            nodesWithRoom.Select(node => SqlNames.Of(node.Lane)).ToArray());
         return await ReadAsync(command, cancellationToken);
     }
 
@@ -84,7 +87,7 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
         SET state = 'claimed', claim_id = $1, claimed_until = $3, parked_for = NULL, parked_reason = NULL, retry_at = NULL, ready_at = coalesce($5, p.ready_at)
         FROM taken t JOIN units u USING (job_id, unit_index)
         WHERE p.job_id = t.job_id AND p.unit_index = t.unit_index
-        RETURNING p.job_id, p.unit_index, p.ready_at, u.attempt_count
+        RETURNING p.job_id, p.unit_index, p.ready_at, u.attempt_count, p.lane
         """;
 
     private static async Task<List<ClaimedUnit>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
@@ -93,23 +96,26 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
         var units = new List<ClaimedUnit>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            units.Add(new ClaimedUnit(new(reader.GetGuid(0)), reader.GetInt32(1), reader.Instant(2), reader.GetInt32(3)));
+            units.Add(new ClaimedUnit(new(reader.GetGuid(0)), reader.GetInt32(1), reader.Instant(2), reader.GetInt32(3), SqlNames.Parse<UnitLane>(reader.GetString(4))));
         }
 
         return units;
     }
 
-    /// <summary>Puts claimed units of one job back to wait, with the reason. <paramref name="wholeJob"/> parks the job's unexamined units with them: they would fare alike.</summary>
+    /// <summary>
+    /// Puts claimed units of one job and lane back to wait, with the reason. <paramref name="wholeJob"/> parks the job's unexamined units in that lane with
+    /// them: they would fare alike.
+    /// </summary>
     public async Task ParkAsync(
-        JobId jobId, IReadOnlyCollection<int> unitIndexes, Guid claimId, WaitingFor waitingFor, string reason, bool wholeJob, DateTimeOffset? retryAt, CancellationToken cancellationToken)
+        JobId jobId, UnitLane lane, IReadOnlyCollection<int> unitIndexes, Guid claimId, WaitingFor waitingFor, string reason, bool wholeJob, DateTimeOffset? retryAt, CancellationToken cancellationToken)
     {
         await using var command = dataSource.Command(
             """
             UPDATE pending_units SET state = 'parked', claim_id = NULL, claimed_until = NULL, parked_for = $4, parked_reason = $5, retry_at = $7, examined_at = $8
-            WHERE job_id = $1 AND ((unit_index = ANY($2) AND claim_id = $3) OR ($6 AND state = 'new'))
+            WHERE job_id = $1 AND ((unit_index = ANY($2) AND claim_id = $3) OR ($6 AND state = 'new' AND lane = $9))
             """,
             jobId.Value, unitIndexes.ToArray(), claimId, SqlNames.Of(waitingFor), reason, wholeJob,
-            new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz), time.GetUtcNow());
+            new TypedValue(retryAt?.ToUniversalTime(), NpgsqlTypes.NpgsqlDbType.TimestampTz), time.GetUtcNow(), SqlNames.Of(lane));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

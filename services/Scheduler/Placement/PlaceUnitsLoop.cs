@@ -142,10 +142,10 @@ internal sealed partial class PlaceUnitsLoop(
                 continue;
             }
 
-            var alike = unit.AttemptCount == 0 ? units.Skip(index + 1).Where(other => other.AttemptCount == 0).ToList() : [];
+            var alike = unit.AttemptCount == 0 ? units.Skip(index + 1).Where(other => other.AttemptCount == 0 && other.Lane == unit.Lane).ToList() : [];
             DateTimeOffset? retryAt = choice.WaitingFor == WaitingFor.Refusal ? time.GetUtcNow() + options.Value.Poll : null;
             await claims.ParkAsync(
-                unit.JobId, [unit.UnitIndex, .. alike.Select(other => other.UnitIndex)], claimId, choice.WaitingFor, choice.Decision.Explanation,
+                unit.JobId, unit.Lane, [unit.UnitIndex, .. alike.Select(other => other.UnitIndex)], claimId, choice.WaitingFor, choice.Decision.Explanation,
                 wholeJob: unit.AttemptCount == 0, retryAt, cancellationToken);
             units.RemoveAll(alike.Contains);
             LogParked(logger, unit.JobId, unit.UnitIndex, choice.WaitingFor, choice.Decision.Explanation);
@@ -168,7 +168,7 @@ internal sealed partial class PlaceUnitsLoop(
     {
         if (unit.AttemptCount == 0 && knownNeeds.TryGetValue(unit.JobId, out var known))
         {
-            return known;
+            return known with { Lane = unit.Lane };
         }
 
         var needs = await claims.ReadNeedsAsync(unit.JobId, unit.UnitIndex, options.Value, cancellationToken);
@@ -182,7 +182,7 @@ internal sealed partial class PlaceUnitsLoop(
             knownNeeds[unit.JobId] = needs;
         }
 
-        return needs;
+        return needs is null ? null : needs with { Lane = unit.Lane };
     }
 
     private async Task LeaseAsync(LeaseRequest request, long memoryBytes, CancellationToken cancellationToken)

@@ -1,13 +1,16 @@
 using System.Globalization;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Jobs;
 
 namespace RenderTrust.Scheduler.Placement;
 
 /// <summary>What a unit asks of a node.</summary>
 /// <param name="Recipients">Keys that hold a grant for the manifest and every asset.</param>
+/// <param name="Lane">Fleet nodes take units of the fleet's lane only, overflow nodes those of the overflow lane.</param>
 internal sealed record UnitNeeds(
     TenantId TenantId, DeviceKind DeviceKind, long MemoryBytes, long ScratchBytes, long NodeRatePerMinuteMicrocredits,
-    IReadOnlySet<string> Recipients, IReadOnlySet<NodeId> FailedOn, IReadOnlyDictionary<NodeId, string> RefusedBy);
+    IReadOnlySet<string> Recipients, IReadOnlySet<NodeId> FailedOn, IReadOnlyDictionary<NodeId, string> RefusedBy,
+    UnitLane Lane = UnitLane.Fleet);
 
 /// <summary>What the fleet knows of a node at the moment of the decision.</summary>
 /// <param name="LatencyMs">Round trip as the node's heartbeats measured it; null before the first.</param>
@@ -15,7 +18,8 @@ internal sealed record UnitNeeds(
 /// <param name="LeasedMemoryBytes">What the attempts that reserve its slots may take of its memory.</param>
 internal sealed record FleetNode(
     NodeId NodeId, string Name, TenantId OwnerTenantId, string RecipientKeyId, NodeCapabilities Capabilities,
-    bool Live, long Epoch, string HubAppId, double? LatencyMs, double EarningsShare, int FreeSlots, long LeasedMemoryBytes = 0)
+    bool Live, long Epoch, string HubAppId, double? LatencyMs, double EarningsShare, int FreeSlots, long LeasedMemoryBytes = 0,
+    UnitLane Lane = UnitLane.Fleet)
 {
     public long FreeMemoryBytes => Math.Max(0, Capabilities.MemoryBytes - LeasedMemoryBytes);
 }
@@ -39,6 +43,9 @@ internal static class PlacementRules
 
     /// <summary>Said of nodes that the job was not sealed to; they are kept in the trace and left out of what its creator reads.</summary>
     internal const string NoKey = "holds no key that the job was sealed to";
+
+    private const string OverflowOnly = "is an overflow node, and the unit is in the fleet's lane";
+    private const string FleetOnly = "is of the fleet, and the unit has overflowed";
 
     public static Placement Choose(UnitNeeds needs, IReadOnlyCollection<FleetNode> nodes, PlacementOptions options, bool development)
     {
@@ -82,8 +89,8 @@ internal static class PlacementRules
             item.Refusal?.Text)).ToList();
         return new Placement(
             chosen,
-            chosen is null ? Waiting(judged.Select(item => item.Refusal!.Kind)) : WaitingFor.Capacity,
-            new PlacementDecision(Explain(chosen, candidates, front.Count), candidates, latencyWeight, earningsWeight, priceWeight));
+            chosen is null ? Waiting(needs.Lane, judged.Select(item => item.Refusal!.Kind)) : WaitingFor.Capacity,
+            new PlacementDecision(Explain(needs.Lane, chosen, candidates, front.Count), candidates, latencyWeight, earningsWeight, priceWeight));
     }
 
     /// <summary>Runners that do not isolate are for development only.</summary>
@@ -91,7 +98,7 @@ internal static class PlacementRules
 
     /// <summary>Could this node ever run the unit, free or not, connected or not?</summary>
     public static bool CouldRun(UnitNeeds needs, FleetNode node, bool development) =>
-        Refuse(needs, node, development) is not { Kind: RefusalKind.Never or RefusalKind.NotARecipient or RefusalKind.FailedHere };
+        Refuse(needs, node, development) is not { Kind: RefusalKind.Never or RefusalKind.NotARecipient or RefusalKind.OtherLane or RefusalKind.FailedHere };
 
     internal static bool Dominates((double Latency, double Earnings, double Price) a, (double Latency, double Earnings, double Price) b) =>
         a.Latency <= b.Latency && a.Earnings <= b.Earnings && a.Price <= b.Price
@@ -111,6 +118,7 @@ internal static class PlacementRules
     {
         Never,
         NotARecipient,
+        OtherLane,
         FailedHere,
         RefusedLately,
         NoSession,
@@ -125,6 +133,11 @@ internal static class PlacementRules
         if (!needs.Recipients.Contains(node.RecipientKeyId))
         {
             return new(RefusalKind.NotARecipient, NoKey);
+        }
+
+        if (node.Lane != needs.Lane)
+        {
+            return new(RefusalKind.OtherLane, node.Lane == UnitLane.Overflow ? OverflowOnly : FleetOnly);
         }
 
         var capabilities = node.Capabilities;
@@ -173,30 +186,35 @@ internal static class PlacementRules
             : new(RefusalKind.NoFreeMemory, $"has {Mebibytes(node.FreeMemoryBytes)} of memory left beside what runs there, the module needs {Mebibytes(needs.MemoryBytes)}");
     }
 
-    private static WaitingFor Waiting(IEnumerable<RefusalKind> refusals)
+    private static WaitingFor Waiting(UnitLane lane, IEnumerable<RefusalKind> refusals)
     {
         var kinds = refusals.ToHashSet();
-        return kinds.Contains(RefusalKind.NoFreeSlot) || kinds.Contains(RefusalKind.NoFreeMemory) || kinds.Contains(RefusalKind.NoSession) ? WaitingFor.Capacity
+        kinds.Remove(RefusalKind.OtherLane);
+
+        // Overflow nodes are started when a unit waits for them: that there is none yet is a matter of capacity.
+        var noneStarted = lane == UnitLane.Overflow && !kinds.Any(kind => kind != RefusalKind.NotARecipient);
+        return noneStarted || kinds.Contains(RefusalKind.NoFreeSlot) || kinds.Contains(RefusalKind.NoFreeMemory) || kinds.Contains(RefusalKind.NoSession) ? WaitingFor.Capacity
             : kinds.Contains(RefusalKind.RefusedLately) ? WaitingFor.Refusal
             : WaitingFor.Recipients;
     }
 
-    private static string Explain(FleetNode? chosen, List<PlacementCandidate> candidates, int frontSize)
+    private static string Explain(UnitLane lane, FleetNode? chosen, List<PlacementCandidate> candidates, int frontSize)
     {
         if (chosen is null)
         {
-            // Read by the creator: nodes that the job was not sealed to are none of its business.
-            var recipients = candidates.Where(candidate => candidate.RefusedBecause != NoKey).ToList();
+            // Read by the creator: nodes that the job was not sealed to are none of its business, and those of the other lane are no help.
+            var recipients = candidates.Where(candidate => candidate.RefusedBecause is not (NoKey or OverflowOnly or FleetOnly)).ToList();
             return recipients.Count == 0
-                ? "No node that the job was sealed to has connected to this platform yet."
+                ? lane == UnitLane.Overflow ? "The unit overflowed and waits until the platform has started an agent for it." : "No node that the job was sealed to has connected to this platform yet."
                 : $"None of the {recipients.Count} nodes that the job was sealed to can take the unit now: {string.Join("; ", recipients.Take(5).Select(c => $"{c.NodeName} {c.RefusedBecause}"))}.";
         }
 
         var eligible = candidates.Count(candidate => candidate.RefusedBecause is null);
         var latency = chosen.LatencyMs is { } ms ? ms.ToString("0.0", CultureInfo.InvariantCulture) + " ms away" : "not yet measured";
-        return eligible == 1
+        var overflowed = lane == UnitLane.Overflow ? "The unit overflowed. " : "";
+        return overflowed + (eligible == 1
             ? $"{chosen.Name} was the only node of {candidates.Count} that could take the unit ({latency})."
-            : $"{chosen.Name} scored highest of {frontSize} undominated nodes ({eligible} of {candidates.Count} could take the unit): {latency}, {chosen.EarningsShare:P0} of recent earnings.";
+            : $"{chosen.Name} scored highest of {frontSize} undominated nodes ({eligible} of {candidates.Count} could take the unit): {latency}, {chosen.EarningsShare:P0} of recent earnings.");
     }
 
     private static string Word(DeviceKind kind) => kind == DeviceKind.Gpu ? "GPU" : "CPU";

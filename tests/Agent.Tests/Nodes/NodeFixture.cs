@@ -71,18 +71,23 @@ public abstract class NodeTest : IAsyncLifetime
 
     private protected Func<Task> StartNode(Action<AgentOptions>? change = null)
     {
-        var options = new AgentOptions { StateFolder = State, Runner = "simulate", Slots = 2, SimulatedMilliseconds = 5, ScratchBytes = 256 << 20, ReconnectMaxSeconds = 1, JobCacheIdleSeconds = 600, BlobRetrySeconds = 1 };
-        change?.Invoke(options);
         var stop = new CancellationTokenSource();
-        using var loggers = LoggerFactory.Create(_ => { });
-        var host = new NodeHost(Options.Create(options), new NodeEnvironment(Development: true, DockerHost: null), TimeProvider.System, LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(Log)));
-        var running = Task.Run(() => host.RunAsync(stop.Token));
+        var running = RunNodeAsync(change, stop.Token);
         _nodes.Add((stop, running));
         return async () =>
         {
             await stop.CancelAsync();
             await running;
         };
+    }
+
+    /// <summary>Runs a node to its own end.</summary>
+    private protected Task RunNodeAsync(Action<AgentOptions>? change, CancellationToken cancellationToken)
+    {
+        var options = new AgentOptions { StateFolder = State, Runner = "simulate", Slots = 2, SimulatedMilliseconds = 5, ScratchBytes = 256 << 20, ReconnectMaxSeconds = 1, JobCacheIdleSeconds = 600, BlobRetrySeconds = 1 };
+        change?.Invoke(options);
+        var host = new NodeHost(Options.Create(options), new NodeEnvironment(Development: true, DockerHost: null), TimeProvider.System, LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(Log)));
+        return Task.Run(() => host.RunAsync(enrolFirst: null, cancellationToken), CancellationToken.None);
     }
 
     /// <summary>All that the agent logged, to look for what must not be there.</summary>

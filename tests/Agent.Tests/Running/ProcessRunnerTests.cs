@@ -13,7 +13,7 @@ public sealed class ProcessRunnerTests(TestModules modules) : UnitRunnerContract
     public async Task A_plain_process_is_taken_in_development_and_when_allowed_only(bool development, bool allowed, bool taken)
     {
         using var images = new ImageStore(Path.Combine(StateFolder, "images"), new ImageSources([], development: true), ImageStore.Client());
-        var request = new RunnerRequest("process", Node, StateFolder, null, development, allowed, TimeSpan.Zero);
+        var request = new RunnerRequest("process", Node, "node", StateFolder, null, development, allowed, TimeSpan.Zero);
 
         if (taken)
         {

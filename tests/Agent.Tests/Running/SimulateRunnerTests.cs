@@ -20,8 +20,22 @@ public sealed class SimulateRunnerTests : UnitRunnerContract
             await File.ReadAllTextAsync(Directory.GetFiles(second.Run.Output.Path).Single(), Token));
     }
 
-    private protected override object Parameters(string behaviour) => new { simulate = new { behaviour = Behaviours.GetValueOrDefault(behaviour, behaviour) } };
+    [Theory]
+    [InlineData("node-", true)]
+    [InlineData("overflow-", false)]
+    public async Task A_behaviour_can_be_that_of_some_nodes_only(string onNodes, bool fails)
+    {
+        using var unit = MakeUnit($"fail@{onNodes}");
+
+        Assert.Equal(fails ? UnitExit.ModuleFailed : UnitExit.Succeeded, (await Runner.RunAsync(unit.Run, Token)).Exit);
+    }
+
+    private protected override object Parameters(string behaviour)
+    {
+        var parts = behaviour.Split('@');
+        return new { simulate = new { behaviour = Behaviours.GetValueOrDefault(parts[0], parts[0]), onNodes = parts.ElementAtOrDefault(1) ?? "" } };
+    }
 
     private protected override Task<IUnitRunner> CreateRunnerAsync() =>
-        Task.FromResult<IUnitRunner>(new SimulateRunner(TimeProvider.System, TimeSpan.FromMilliseconds(5)));
+        Task.FromResult<IUnitRunner>(new SimulateRunner(TimeProvider.System, TimeSpan.FromMilliseconds(5), "node-1"));
 }

@@ -16,9 +16,9 @@ namespace RenderTrust.EndToEnd.Tests.Platform;
 /// A whole platform, started and stopped by the real command line: Postgres, Redis, registry, sidecars, services, one node with the povray module.
 /// Started when the first test asks for it, so that tests which bring a platform of their own do not pay for this one.
 /// </summary>
-public sealed class PlatformFixture : IAsyncLifetime
+public class PlatformFixture : IAsyncLifetime
 {
-    private readonly string _instance = $"e2e-{Environment.ProcessId}";
+    private readonly string _instance;
     private readonly string _folder = Directory.CreateTempSubdirectory("e2e-").FullName;
     private readonly SemaphoreSlim _turn = new(1);
     private readonly FaultWatch _watch = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false });
@@ -26,6 +26,14 @@ public sealed class PlatformFixture : IAsyncLifetime
     private JsonElement? _status;
     private NpgsqlDataSource? _database;
     private bool _touched;
+
+    public PlatformFixture()
+        : this("e2e")
+    {
+    }
+
+    /// <summary>A platform beside the others, for tests that need another one.</summary>
+    protected PlatformFixture(string name) => _instance = $"{name}-{Environment.ProcessId}";
 
     public Uri Gateway => new(Facts.GetProperty("urls").GetProperty("gateway").GetString()!);
 
@@ -41,7 +49,10 @@ public sealed class PlatformFixture : IAsyncLifetime
 
     private JsonElement Facts => _status ?? throw new InvalidOperationException("Call StartAsync first.");
 
-    private Dictionary<string, string> Surroundings => new()
+    /// <summary>How <c>up</c> starts it.</summary>
+    protected virtual IReadOnlyList<string> Arguments => ["--nodes", "1"];
+
+    protected virtual Dictionary<string, string> Surroundings => new()
     {
         ["RENDERTRUST_ROOT"] = Repository.Root,
         ["RENDERTRUST_INSTANCE"] = _instance,
@@ -82,7 +93,7 @@ public sealed class PlatformFixture : IAsyncLifetime
     public async Task UpAsync()
     {
         _touched = true;
-        (await CliAsync(null, "up", "--detach", "--ports", "auto", "--nodes", "1", "--json")).Succeeded();
+        (await CliAsync(null, ["up", "--detach", "--ports", "auto", .. Arguments, "--json"])).Succeeded();
         _status = (await CliAsync(null, "status", "--json")).Succeeded().Json;
     }
 
@@ -136,11 +147,14 @@ public sealed class PlatformFixture : IAsyncLifetime
     }
 
     /// <summary>The studio that owns the node.</summary>
-    public RenderTrustClient OpenStudio()
+    public RenderTrustClient OpenStudio() => Open("studio");
+
+    /// <summary>One of the platform's own people.</summary>
+    public RenderTrustClient Open(string profile)
     {
-        var studio = new RenderTrustClient(CreatorProfile.Load(Path.Combine(Data, "profiles", "studio")), new RenderTrustClientOptions { Handler = _watch });
-        _creators.Add(studio);
-        return studio;
+        var client = new RenderTrustClient(CreatorProfile.Load(Path.Combine(Data, "profiles", profile)), new RenderTrustClientOptions { Handler = _watch });
+        _creators.Add(client);
+        return client;
     }
 
     /// <summary>One row by SQL, past all services.</summary>
@@ -155,7 +169,7 @@ public sealed class PlatformFixture : IAsyncLifetime
         return (T)(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken))!;
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         foreach (var creator in _creators)
         {
@@ -177,5 +191,6 @@ public sealed class PlatformFixture : IAsyncLifetime
         }
 
         Directory.Delete(_folder, recursive: true);
+        GC.SuppressFinalize(this);
     }
 }

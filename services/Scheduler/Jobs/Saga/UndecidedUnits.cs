@@ -1,6 +1,8 @@
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Attempts;
+using RenderTrust.Scheduler.Overflow;
 using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Supervision;
 
@@ -10,7 +12,8 @@ namespace RenderTrust.Scheduler.Jobs.Saga;
 /// What RetryElsewhere and Overflow share: an undecided unit waits for a node again, or is taken back from wherever it went since.
 /// The number of its last attempt tells whether it is still where the failure left it, so a call that comes late or twice changes nothing.
 /// </summary>
-internal sealed class UndecidedUnits(NpgsqlDataSource dataSource, PlacerWake placer, SupervisorWake supervisor, SagaWake sagas, TimeProvider time)
+internal sealed class UndecidedUnits(
+    NpgsqlDataSource dataSource, PlacerWake placer, SupervisorWake supervisor, SagaWake sagas, OverflowWake overflow, Outbox outbox, TimeProvider time)
 {
     public async Task<StepOutcome> ReturnAsync(
         StepCall call, UnitLane? lane, Func<NpgsqlConnection, Task<bool>>? mayReturn, CancellationToken cancellationToken)
@@ -38,6 +41,10 @@ internal sealed class UndecidedUnits(NpgsqlDataSource dataSource, PlacerWake pla
         {
             outcome = StepOutcome.Done;
             JobTransitions.ReturnUnit(batch, call.JobId, failure.UnitIndex, failure.Reason, time.GetUtcNow(), lane: lane);
+            if (lane == UnitLane.Overflow)
+            {
+                OnUnitOverflowed.Tell(batch, call.JobId, failure.UnitIndex, failure.Reason, time.GetUtcNow());
+            }
         }
 
         SagaSignals.Heard(batch, call.JobId, failure);
@@ -45,6 +52,12 @@ internal sealed class UndecidedUnits(NpgsqlDataSource dataSource, PlacerWake pla
         await transaction.CommitAsync(CancellationToken.None);
         placer.JobSubmitted();
         sagas.Wake();
+        if (lane == UnitLane.Overflow)
+        {
+            overflow.Wake();
+            outbox.Wake();
+        }
+
         return outcome;
     }
 

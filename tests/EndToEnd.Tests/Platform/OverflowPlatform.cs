@@ -1,0 +1,36 @@
+using System.Diagnostics;
+using RenderTrust.Contracts;
+
+namespace RenderTrust.EndToEnd.Tests.Platform;
+
+/// <summary>A platform with two simulated nodes, up to two overflow agents, and a module whose units fail where a test says so.</summary>
+public sealed class OverflowPlatform() : PlatformFixture("e2e-overflow")
+{
+    protected override IReadOnlyList<string> Arguments => ["--nodes", "2", "--slots", "2", "--runner", "simulate", "--overflow", "2"];
+
+    protected override Dictionary<string, string> Surroundings => new(base.Surroundings) { ["Scheduler__Overflow__IdleSeconds"] = "4" };
+
+    /// <summary>Pids of the overflow agents that <c>status</c> shows.</summary>
+    public async Task<IReadOnlyList<int>> AgentsAsync() =>
+    [
+        .. (await CliAsync(null, "status", "--json")).Json.GetProperty("services").EnumerateArray()
+            .Where(part => part.GetProperty("name").GetString()!.StartsWith("overflow-", StringComparison.Ordinal)).Select(part => part.GetProperty("pid").GetInt32()),
+    ];
+
+    /// <summary>Runs nothing on any node: what it does is a parameter. The same runtime as povray, which simulated nodes never fetch.</summary>
+    public async Task<ModuleVersion> SimulatedModuleAsync()
+    {
+        var developer = Open("developer");
+        var povray = await Scenes.PovrayAsync(developer, TestContext.Current.CancellationToken);
+        return await developer.Modules.PublishAsync(
+            new PublishModuleRequest("simulated", "1.0.0", "Simulated", "Pretends to work.", povray.RatePerMinuteMicrocredits, povray.Runtime, null, null, null),
+            TestContext.Current.CancellationToken);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        var agents = await AgentsAsync();
+        await base.DisposeAsync();
+        Assert.Empty(Process.GetProcesses().Select(process => process.Id).Intersect(agents));
+    }
+}
