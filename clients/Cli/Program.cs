@@ -13,6 +13,7 @@ var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios
     PlatformCommands.Down(context),
     PlatformCommands.Status(context),
     LoginCommand.Create(context),
+    DashboardCommand.Create(context),
     KeysCommand.Create(context),
     CreditsCommand.Create(context),
     SubmitCommand.Create(context),

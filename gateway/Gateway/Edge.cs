@@ -1,13 +1,14 @@
 using RenderTrust.Contracts;
 using RenderTrust.Gateway.A2A;
 using RenderTrust.Gateway.Auth;
+using RenderTrust.Gateway.Dashboard;
 using RenderTrust.Gateway.Listeners;
 using RenderTrust.Gateway.Proxy;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway;
 
-/// <summary>The side of the gateway that creators and agents see: sign-in, REST, A2A. It has no tables.</summary>
+/// <summary>The side of the gateway that creators and agents see: sign-in, REST, A2A, the dashboard. It has no tables.</summary>
 internal static class Edge
 {
     public static void AddEdge(this WebApplicationBuilder builder)
@@ -20,6 +21,7 @@ internal static class Edge
         builder.AddEdgeAuth();
         builder.AddRestProxy();
         builder.AddA2A();
+        builder.AddDashboard();
     }
 
     /// <summary>Call before any other route is mapped: the order of the pipeline is decided here.</summary>
@@ -29,8 +31,10 @@ internal static class Edge
         app.UseStatusCodePages();
         app.UseRouting();
         app.UseListenerGate();
+        app.UseDashboardGuard();
         app.MapDefaultEndpoints();
         app.MapA2A();
         app.MapRestProxy();
+        app.MapDashboard();
     }
 }

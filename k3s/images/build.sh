@@ -16,6 +16,7 @@ apps=("$@"); [ ${#apps[@]} -gt 0 ] || apps=(gateway scheduler ledger identity ca
 context=$(mktemp -d); trap 'rm -rf "$context"' EXIT
 for app in "${apps[@]}"; do
   [ -n "${project[$app]:-}" ] || die "there is no app '$app'. Known are: ${!project[*]}."
+  [ "$app" != gateway ] || "$root/gateway/dashboard/build"
   dotnet publish "$root/${project[$app]}" -c Release -v q -nologo -o "$context/published/$app"
   "${ENGINE:-docker}" build -q -f "$root/k3s/images/Dockerfile" --target "$app" --build-arg "RUNTIME_IMAGE=$RUNTIME_IMAGE" -t "${PREFIX:-rendertrust}/$app:$tag" "$context"
 done

@@ -28,6 +28,10 @@ internal sealed class IdentityOptions
     [Range(10, 3600)]
     public int InternalTokenSeconds { get; set; } = 300;
 
+    /// <summary>Life of a browser's session. Default 12 h: a working day.</summary>
+    [Range(1, 720)]
+    public int SessionHours { get; set; } = 12;
+
     /// <summary>Life of a node's certificate. Default 365 days.</summary>
     [Range(1, 3650)]
     public int NodeCertificateDays { get; set; } = 365;

@@ -23,6 +23,11 @@ internal static class Routes
         user.MapPost("/api-keys", CreateApiKey.HandleAsync).RequireScope(Scopes.Admin);
         user.MapGet("/api-keys", ListApiKeys.HandleAsync).RequireScope(Scopes.Admin);
         user.MapDelete("/api-keys/{apiKeyId:guid}", RevokeApiKey.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapPost("/sign-ins", CreateSignIn.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapGet("/sign-ins/{signInId:guid}", GetSignIn.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapPost("/sign-ins/{signInId:guid}/key", HandOverKey.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapGet("/sessions", ListSessions.HandleAsync).RequireScope(Scopes.Admin);
+        user.MapDelete("/sessions/{sessionId:guid}", EndSession.HandleAsync).RequireScope(Scopes.Admin);
         user.MapPost("/node-tokens", CreateNodeToken.HandleAsync).RequireScope(Scopes.Nodes);
         user.MapDelete("/nodes/{nodeId}", RevokeNode.HandleAsync).RequireScope(Scopes.Nodes);
 
@@ -32,6 +37,10 @@ internal static class Routes
         platform.MapGet("/revocations", ListRevocations.HandleAsync).RequireInternal();
         platform.MapGet("/nodes/{nodeId}", GetNode.HandleAsync).RequireInternal();
         platform.MapPost("/api-keys/introspections", IntrospectApiKey.HandleAsync).RequireInternal(Apps.Gateway);
+        platform.MapPost("/sign-ins/redemptions", RedeemSignIn.HandleAsync).RequireInternal(Apps.Gateway);
+        platform.MapPost("/sessions/introspections", IntrospectSession.HandleAsync).RequireInternal(Apps.Gateway);
+        platform.MapGet("/sessions/{sessionId:guid}/key", ReadHandedOverKey.HandleAsync).RequireInternal(Apps.Gateway);
+        platform.MapPost("/sessions/{sessionId:guid}/end", EndSession.HandleOwnAsync).RequireInternal(Apps.Gateway);
         platform.MapPost("/server-certificates", IssueServerCertificate.Handle).RequireInternal(Apps.Gateway);
         platform.MapPost("/overflow-pools", PublishPool.HandleAsync).RequireInternal(Apps.Scheduler);
         platform.MapPost("/overflow-pools/withdrawn", WithdrawPool.HandleAsync).RequireInternal(Apps.Scheduler);

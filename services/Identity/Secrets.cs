@@ -9,6 +9,7 @@ internal static class Secrets
 {
     public const string ApiKeyPrefix = "rtk_";
     public const string NodeTokenPrefix = "rtn_";
+    public const string SessionPrefix = "rts_";
 
     public static string New(string prefix) => prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
 

@@ -25,12 +25,17 @@ internal static class Routes
         RecordHeartbeats.Map(gateway);
         AcceptResult.Map(gateway);
         RecordProgress.Map(gateway);
+        ListNodes.MapInternal(gateway);
 
         OnUnitOverflowed.Map(app);
 
         var jobs = app.MapGroup("").RequireScope(Scopes.Jobs);
         ListJobs.Map(jobs);
         GetJob.Map(jobs);
+        ListUnits.Map(jobs);
+        GetUnit.Map(jobs);
+        ListOutputs.Map(jobs);
+        GetManifestGrants.Map(jobs);
 
         var nodes = app.MapGroup("").RequireScope(Scopes.Nodes);
         ListNodes.Map(nodes);

@@ -188,6 +188,8 @@ CREATE TABLE job_events (
     PRIMARY KEY (job_id, seq)
 );
 CREATE UNIQUE INDEX job_events_tail ON job_events (xid, position);
+-- A page of outputs begins at a unit; a long job's log holds twenty events for each.
+CREATE INDEX job_events_outputs ON job_events (job_id, ((body ->> 'unitIndex')::int)) WHERE kind = 'unitCompleted';
 
 CREATE TABLE timings (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

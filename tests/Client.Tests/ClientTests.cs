@@ -587,7 +587,7 @@ public sealed class ClientTests : IAsyncLifetime
 
     private SetKey OpenGrant(JobSpec spec, Guid assetId)
     {
-        var grant = spec.Grants.Single(grant => grant.AssetId == assetId);
+        var grant = spec.Grants.Single(grant => grant.AssetId == assetId && grant.RecipientKeyId == _platform.Node.PublicKey.KeyId);
         return Grants.Open(
             new Grant(grant.AssetId, grant.RecipientKeyId, grant.EncapsulatedKey, grant.WrappedKey), _platform.Node,
             new GrantContext(spec.JobId.Value, spec.Manifest.BlobSha256, assetId));

@@ -16,6 +16,7 @@ public sealed class RouteTests
     private static readonly string[] Open =
     [
         "/.well-known/agent-card.json", "/healthz",
+        "/", "/dashboard/{**path}", "/dashboard/api/session",
         "/v1/identity/jwks", "/v1/identity/node-enrolments", "/v1/identity/registrations", "/v1/identity/token", "/v1/identity/trust",
         "/v1/uploads", "/v1/uploads/{uploadId}",
     ];

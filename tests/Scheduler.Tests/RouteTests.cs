@@ -31,6 +31,12 @@ public sealed class RouteTests(WorldFixture fixture) : IClassFixture<WorldFixtur
         var unknown = await BodyAsync($"/v1/jobs/{JobId.New()}", stranger);
         var foreign = await BodyAsync($"/v1/jobs/{spec.JobId}", stranger);
         Assert.Equal(Shape(unknown), Shape(foreign));
+        foreach (var rest in new[] { "/units", "/units/0", "/outputs", "/grants/key", "?units=none" })
+        {
+            var answer = await BodyAsync($"/v1/jobs/{spec.JobId}{rest}", stranger);
+            Assert.StartsWith("404 ", answer, StringComparison.Ordinal);
+            Assert.Equal(Shape(await BodyAsync($"/v1/jobs/{JobId.New()}{rest}", stranger)), Shape(answer));
+        }
     }
 
     [Fact]
@@ -86,7 +92,8 @@ public sealed class RouteTests(WorldFixture fixture) : IClassFixture<WorldFixtur
 
         foreach (var route in routes)
         {
-            var path = route.RoutePattern.RawText!.Replace("{taskId}", TaskId.New().ToString(), StringComparison.Ordinal).Replace("{jobId}", JobId.New().ToString(), StringComparison.Ordinal);
+            var path = route.RoutePattern.RawText!.Replace("{taskId}", TaskId.New().ToString(), StringComparison.Ordinal).Replace("{jobId}", JobId.New().ToString(), StringComparison.Ordinal)
+                .Replace("{unitIndex:int}", "0", StringComparison.Ordinal).Replace("{keyId}", "key", StringComparison.Ordinal);
             var method = new HttpMethod(route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods[0]);
             Assert.Null(route.Metadata.GetMetadata<IAllowAnonymous>());
 

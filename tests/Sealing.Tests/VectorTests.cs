@@ -15,6 +15,7 @@ public sealed class VectorTests
     private static readonly byte[] Salt = [.. Enumerable.Range(0, 32).Select(i => (byte)(0xA0 + i))];
     private static readonly Guid JobId = Guid.Parse("0199a1b2-c3d4-7e5f-8a6b-0000000000aa");
     private static readonly byte[] RecipientScalar = [.. Enumerable.Range(1, 32).Select(i => (byte)i)];
+    private static readonly byte[] BrowserScalar = [.. Enumerable.Range(65, 32).Select(i => (byte)i)];
     private static readonly byte[] EphemeralScalar = [.. Enumerable.Range(33, 32).Select(i => (byte)i)];
 
     [Fact]
@@ -102,6 +103,29 @@ public sealed class VectorTests
             ["setKey"] = Hex(Samples.Key.Bytes.ToArray()),
             ["encapsulatedKey"] = Hex(grant.EncapsulatedKey),
             ["wrappedKey"] = Hex(grant.WrappedKey),
+        });
+    }
+
+    [Fact]
+    public void Vectors_of_key_hand_over_are_reproduced()
+    {
+        using var creator = RecipientKeyPair.FromScalar(RecipientScalar);
+        using var browser = RecipientKeyPair.FromScalar(BrowserScalar);
+        using var ephemeral = RecipientKeyPair.FromScalar(EphemeralScalar);
+        byte[] secret = [.. Enumerable.Range(200, 32).Select(i => (byte)i)];
+        var signInId = Guid.Parse("0199a1b2-c3d4-7e5f-8a6b-0000000000bb");
+
+        Check("hand-over.json", new JsonObject
+        {
+            ["secret"] = Hex(secret),
+            ["code"] = Hex(KeyHandOver.Code(secret)),
+            ["browserPrivateScalar"] = Hex(BrowserScalar),
+            ["browserPoint"] = Hex(browser.PublicKey.Point),
+            ["proof"] = Hex(KeyHandOver.Proof(secret, browser.PublicKey)),
+            ["signInId"] = signInId.ToString(),
+            ["creatorPoint"] = Hex(creator.PublicKey.Point),
+            ["creatorPkcs8"] = Hex(creator.ExportPkcs8()),
+            ["handedOver"] = Hex(KeyHandOver.Seal(creator, browser.PublicKey, signInId, ephemeral)),
         });
     }
 

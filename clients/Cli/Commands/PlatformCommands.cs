@@ -195,5 +195,9 @@ internal static class PlatformCommands
 
         context.Console.Write(urls);
         context.Console.Write(services);
+        if (report.Urls.TryGetValue("dashboard", out var dashboard))
+        {
+            context.Console.MarkupLineInterpolated($"Watch it at [bold]{dashboard}[/]; [bold]./rendertrust dashboard[/] signs your browser in.");
+        }
     }
 }

@@ -318,6 +318,7 @@ internal sealed class LocalPlatform
         if (app == "gateway")
         {
             environment["Gateway__PublicUrl"] = GatewayUrl.ToString().TrimEnd('/');
+            environment["Gateway__Dashboard__Directory"] = Path.Combine(Paths.RepositoryRoot, "gateway", "dashboard", "dist");
             environment["Gateway__Blobs__Directory"] = Paths.Blobs;
             environment["Gateway__Hub__Port"] = $"{Ports["hub"]}";
             environment["Gateway__Hub__KeyDirectory"] = Path.Combine(Paths.Keys, "hub");

@@ -49,6 +49,12 @@ internal static class Shell
         }
     }
 
+    public static void OpenInBrowser(Uri link)
+    {
+        var opener = Find("xdg-open") ?? throw new CliException("There is no xdg-open here to start a browser with. Open the link by hand.");
+        using var process = Process.Start(new ProcessStartInfo(opener, [link.ToString()]) { RedirectStandardOutput = true, RedirectStandardError = true });
+    }
+
     /// <summary>Path of a program, looked for where Debian puts it even when sbin is not on the PATH.</summary>
     public static string? Find(string program)
     {

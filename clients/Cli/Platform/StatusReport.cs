@@ -1,7 +1,7 @@
 namespace RenderTrust.Cli.Platform;
 
 /// <summary>Answer of <c>status --json</c>.</summary>
-/// <param name="Urls">By name, among them <c>gateway</c> and <c>agentCard</c>.</param>
+/// <param name="Urls">By name, among them <c>dashboard</c>, <c>gateway</c> and <c>agentCard</c>.</param>
 internal sealed record StatusReport(
     bool Ok, string Sidecar, IReadOnlyDictionary<string, string> Urls, IReadOnlyList<PartStatus> Services, IReadOnlyDictionary<string, string> Paths)
 {
@@ -38,6 +38,7 @@ internal sealed record StatusReport(
             state.Sidecar,
             new Dictionary<string, string>
             {
+                ["dashboard"] = $"{gateway}/dashboard/",
                 ["gateway"] = gateway,
                 ["agentCard"] = $"{gateway}/.well-known/agent-card.json",
                 ["a2a"] = $"{gateway}/a2a",

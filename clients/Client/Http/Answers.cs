@@ -122,7 +122,7 @@ internal static class Answers
     }
 
     /// <summary>With a length and in memory, so that a request can be sent again with a new proof.</summary>
-    private static ByteArrayContent JsonContent(object body)
+    internal static ByteArrayContent JsonContent(object body)
     {
         var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, body.GetType(), WireJson.Options));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");

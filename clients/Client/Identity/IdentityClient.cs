@@ -8,11 +8,15 @@ namespace RenderTrust.Client.Identity;
 public sealed class IdentityClient
 {
     private readonly HttpClient _http;
+    private readonly CreatorProfile _profile;
+    private readonly TimeProvider _time;
     private readonly KeyStatementVerifier _verifier;
 
     internal IdentityClient(HttpClient http, CreatorProfile profile, TimeProvider time)
     {
         _http = http;
+        _profile = profile;
+        _time = time;
         _verifier = new KeyStatementVerifier(profile.PlatformCa, time);
     }
 
@@ -30,6 +34,17 @@ public sealed class IdentityClient
 
     public Task RevokeApiKeyAsync(Guid apiKeyId, CancellationToken cancellationToken) =>
         _http.DeleteAsync($"/v1/identity/api-keys/{apiKeyId:D}", cancellationToken);
+
+    /// <summary>Begins to let a browser in; the link is for a person to open within a minute.</summary>
+    public Task<BrowserSignIn> SignInBrowserAsync(CancellationToken cancellationToken) => BrowserSignIn.BeginAsync(_http, _profile, _time, cancellationToken);
+
+    /// <summary>Browsers that are signed in.</summary>
+    public async Task<IReadOnlyList<SessionItem>> ListSessionsAsync(CancellationToken cancellationToken) =>
+        (await _http.GetAsync<SessionList>("/v1/identity/sessions", cancellationToken)).Sessions;
+
+    /// <summary>Signs a browser out; within seconds it sees nothing more.</summary>
+    public Task EndSessionAsync(Guid sessionId, CancellationToken cancellationToken) =>
+        _http.DeleteAsync($"/v1/identity/sessions/{sessionId:D}", cancellationToken);
 
     public Task RevokeDeviceAsync(DeviceId deviceId, CancellationToken cancellationToken) =>
         _http.DeleteAsync($"/v1/identity/devices/{deviceId}", cancellationToken);

@@ -192,8 +192,8 @@ public sealed class JobsClient
                 RenderTrustError.NoRecipients, "The draft allows overflow, and this platform has no overflow pool. Submit without it, or ask the operator to switch overflow on.");
         }
 
-        // A job carries no more grants than this. The pool goes first, then the list, which begins with the creator's own nodes.
-        return [.. pools.Concat(nodes).DistinctBy(recipient => recipient.Key.KeyId).Take(MaxGrants / (draft.Assets.Count + 1))];
+        // A job carries no more grants than this, and one is the creator's own. The pool goes first, then the list, which begins with the creator's own nodes.
+        return [.. pools.Concat(nodes).DistinctBy(recipient => recipient.Key.KeyId).Take((MaxGrants - 1) / (draft.Assets.Count + 1))];
     }
 
     /// <summary>Uploads what is too big, records the job, and makes the message. After this a repeat needs nothing but the record.</summary>

@@ -64,7 +64,7 @@ internal sealed class SealedJob : IDisposable
             var ownGrant = GrantTo(profile.EncryptionKey.PublicKey, manifestId, keys[^1].Key);
             var spec = new JobSpec(
                 draft.JobId, draft.Module, sealedManifest.Reference, draft.Units.Count, draft.MaxUnitDeviceSeconds, draft.CapMicrocredits,
-                draft.DeadlineSeconds, [.. blobs.Skip(1).Select(blob => blob.Reference)], grants, draft.PublicParameters, draft.AllowOverflow);
+                draft.DeadlineSeconds, [.. blobs.Skip(1).Select(blob => blob.Reference)], [.. grants, ownGrant], draft.PublicParameters, draft.AllowOverflow);
             return new SealedJob(spec, ownGrant, new JobKeys(draft.JobId, hash, manifest.OutputHashKey), blobs);
         }
         catch (SealingException exception)

@@ -137,27 +137,38 @@ function sealAsset(setKey, assetId, salt, files) {
   ]);
 }
 
-function openGrant(grant) {
+function openHpke(privateScalar, enc, sealed, info) {
   const agreement = crypto.createECDH('prime256v1');
-  agreement.setPrivateKey(hex(grant.recipientPrivateScalar));
+  agreement.setPrivateKey(privateScalar);
   const recipient = agreement.getPublicKey();
-  const enc = hex(grant.encapsulatedKey);
   const u16 = value => Buffer.from([value >> 8, value & 255]);
   const kem = Buffer.concat([text('KEM'), u16(0x0010)]);
   const hpke = Buffer.concat([text('HPKE'), u16(0x0010), u16(0x0001), u16(0x0002)]);
   const extract = (suite, salt, label, ikm) => hmac(salt, text('HPKE-v1'), suite, text(label), ikm);
-  const derive = (suite, prk, label, info, length) =>
-    expand(prk, Buffer.concat([u16(length), text('HPKE-v1'), suite, text(label), info]), length);
+  const derive = (suite, prk, label, context, length) =>
+    expand(prk, Buffer.concat([u16(length), text('HPKE-v1'), suite, text(label), context]), length);
   const none = Buffer.alloc(0);
+  const shared = derive(kem, extract(kem, none, 'eae_prk', agreement.computeSecret(enc)), 'shared_secret', Buffer.concat([enc, recipient]), 32);
+  const context = Buffer.concat([zero, extract(hpke, none, 'psk_id_hash', none), extract(hpke, none, 'info_hash', info)]);
+  const secret = extract(hpke, shared, 'secret', none);
+  return gcmOpen(derive(hpke, secret, 'key', context, 32), derive(hpke, secret, 'base_nonce', context, 12), sealed, none);
+}
+
+function publicPoint(privateScalar) {
+  const pair = crypto.createECDH('prime256v1');
+  pair.setPrivateKey(privateScalar);
+  return pair.getPublicKey();
+}
+
+function openGrant(grant) {
+  const scalar = hex(grant.recipientPrivateScalar);
+  const recipient = publicPoint(scalar);
   const keyId = sha256(recipient).subarray(0, 16);
   const info = Buffer.concat([text('rendertrust/grant/v1'), zero, uuid(grant.jobId), hex(grant.manifestSha256), uuid(grant.assetId), keyId]);
   assert.equal(info.toString('hex'), grant.info);
   assert.equal(recipient.toString('base64url'), grant.recipientEncoded);
   assert.equal(keyId.toString('base64url'), grant.recipientKeyId);
-  const shared = derive(kem, extract(kem, none, 'eae_prk', agreement.computeSecret(enc)), 'shared_secret', Buffer.concat([enc, recipient]), 32);
-  const context = Buffer.concat([zero, extract(hpke, none, 'psk_id_hash', none), extract(hpke, none, 'info_hash', info)]);
-  const secret = extract(hpke, shared, 'secret', none);
-  return gcmOpen(derive(hpke, secret, 'key', context, 32), derive(hpke, secret, 'base_nonce', context, 12), hex(grant.wrappedKey), none);
+  return openHpke(scalar, hex(grant.encapsulatedKey), hex(grant.wrappedKey), info);
 }
 
 const asset = read('asset.json');
@@ -193,5 +204,16 @@ const { passphrase, pkcs8, file } = read('key-file.json');
 const fileKey = crypto.pbkdf2Sync(passphrase, Buffer.from(file.salt, 'base64'), file.iterations, 32, 'sha256');
 const fileAad = Buffer.concat([text('rendertrust/keyfile/v1'), zero, text(file.purpose), zero, text(file.publicKey)]);
 assert.equal(gcmOpen(fileKey, Buffer.from(file.nonce, 'base64'), Buffer.from(file.ciphertext, 'base64'), fileAad).toString('hex'), pkcs8);
+
+const handOver = read('hand-over.json');
+const browser = publicPoint(hex(handOver.browserPrivateScalar));
+const deriveFrom = label => expand(hmac(Buffer.alloc(32), hex(handOver.secret)), text(`rendertrust/sign-in/v1/${label}`), 32);
+assert.equal(deriveFrom('code').toString('hex'), handOver.code);
+assert.equal(browser.toString('hex'), handOver.browserPoint);
+assert.equal(hmac(deriveFrom('proof'), browser).toString('hex'), handOver.proof);
+const handOverInfo = Buffer.concat([text('rendertrust/key-hand-over/v1'), zero, uuid(handOver.signInId), sha256(browser).subarray(0, 16)]);
+const handed = hex(handOver.handedOver);
+const opened = openHpke(hex(handOver.browserPrivateScalar), handed.subarray(0, 65), handed.subarray(65), handOverInfo);
+assert.equal(opened.toString('hex'), handOver.creatorPoint + handOver.creatorPkcs8);
 
 console.log('All vectors agree.');

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Options;
 using RenderTrust.Contracts;
+using RenderTrust.Gateway.Dashboard.Live;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway.A2A;
@@ -8,7 +9,7 @@ namespace RenderTrust.Gateway.A2A;
 /// <summary>
 /// Follows the log of all jobs, once per replica, and feeds the streams. The cursor is kept over failures, so an outage delays events and loses none.
 /// </summary>
-internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub, IOptions<A2AGatewayOptions> options, TimeProvider time, ILogger<TailJobEventsLoop> logger)
+internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub, LiveLog live, IOptions<A2AGatewayOptions> options, TimeProvider time, ILogger<TailJobEventsLoop> logger)
     : BackgroundService
 {
     private static readonly TimeSpan AnswerMargin = TimeSpan.FromSeconds(10);
@@ -40,12 +41,14 @@ internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub
         {
             try
             {
-                var page = await ReadAsync(cursor, stoppingToken);
+                // After a failure the first answer is wanted at once, news or not: it says that the log can be followed again.
+                var page = await ReadAsync(cursor, failingSince is null ? options.Value.TailWaitSeconds : 0, stoppingToken);
                 cursor = page.Cursor;
                 _hasCursor.TrySetResult();
                 if (hasLostPlace)
                 {
                     hub.Resync();
+                    live.Restart();
                     hasLostPlace = false;
                 }
 
@@ -56,6 +59,7 @@ internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub
 
                 failingSince = null;
                 pause = FirstPause;
+                live.Append(page.Events);
                 foreach (var jobEvent in page.Events)
                 {
                     Failpoint.Hit("gateway.tail.beforeTell");
@@ -74,6 +78,7 @@ internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub
                 if (time.GetUtcNow() - failingSince > TimeSpan.FromSeconds(options.Value.TailFailureSeconds))
                 {
                     hub.Fail(exception);
+                    live.Fail();
                 }
 
                 // Jitter, so that replicas do not all come back in the same instant.
@@ -83,10 +88,10 @@ internal sealed partial class TailJobEventsLoop(AppInvoker apps, JobEventHub hub
         }
     }
 
-    private Task<JobEventPage> ReadAsync(string cursor, CancellationToken cancellationToken)
+    private Task<JobEventPage> ReadAsync(string cursor, int waitSeconds, CancellationToken cancellationToken)
     {
-        var path = $"/internal/job-events?cursor={Uri.EscapeDataString(cursor)}&limit={options.Value.TailPageEvents}&waitSeconds={options.Value.TailWaitSeconds}";
-        return apps.GetAsync<JobEventPage>(Apps.Scheduler, path, TimeSpan.FromSeconds(options.Value.TailWaitSeconds) + AnswerMargin, cancellationToken);
+        var path = $"/internal/job-events?cursor={Uri.EscapeDataString(cursor)}&limit={options.Value.TailPageEvents}&waitSeconds={waitSeconds}";
+        return apps.GetAsync<JobEventPage>(Apps.Scheduler, path, TimeSpan.FromSeconds(waitSeconds) + AnswerMargin, cancellationToken);
     }
 
     private DateTimeOffset Started(Exception exception)

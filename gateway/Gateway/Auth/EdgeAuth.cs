@@ -6,11 +6,11 @@ internal static class EdgeAuth
 {
     public const string Scheme = "Edge";
 
-    /// <summary>Call after AddServiceDefaults: policy <c>user</c> then means signed in at the edge, with a proof or an API key, instead of with a plain token.</summary>
+    /// <summary>Call after AddServiceDefaults: policy <c>user</c> then means signed in at the edge, with a proof, an API key or the dashboard's cookie, instead of with a plain token.</summary>
     public static void AddEdgeAuth(this WebApplicationBuilder builder)
     {
         builder.Services.AddOptions<EdgeAuthOptions>().BindConfiguration(EdgeAuthOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-        builder.Services.AddSingleton<ApiKeys>().AddSingleton<ReplayGuard>();
+        builder.Services.AddSingleton<ApiKeys>().AddSingleton<BrowserSessions>().AddSingleton<ReplayGuard>();
         builder.Services.AddAuthentication(options => options.DefaultScheme = Scheme).AddScheme<AuthenticationSchemeOptions, EdgeAuthHandler>(Scheme, configureOptions: null);
     }
 }

@@ -7,11 +7,12 @@ using RenderTrust.ServiceDefaults;
 namespace RenderTrust.Gateway.Auth;
 
 /// <summary>
-/// Signs callers in at the edge: <c>DPoP</c> tokens with a fresh proof of their key, or API keys as plain <c>Bearer</c> for agents that cannot make proofs.
+/// Signs callers in at the edge: <c>DPoP</c> tokens with a fresh proof of their key, API keys as plain <c>Bearer</c> for agents that cannot make proofs, and on the
+/// dashboard's own routes browsers by their cookie.
 /// </summary>
 internal sealed class EdgeAuthHandler(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder,
-    AccessTokens tokens, ApiKeys apiKeys, ReplayGuard replays, IOptions<GatewayOptions> gateway, TimeProvider time, IProblemDetailsService problems)
+    AccessTokens tokens, ApiKeys apiKeys, BrowserSessions sessions, ReplayGuard replays, IOptions<GatewayOptions> gateway, TimeProvider time, IProblemDetailsService problems)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     private Refusal? _refusal;
@@ -19,7 +20,8 @@ internal sealed class EdgeAuthHandler(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         var header = Request.Headers.Authorization.ToString();
-        if (header.Length == 0)
+        var cookie = header.Length == 0 ? sessions.Read(Request) : null;
+        if (header.Length == 0 && cookie is null)
         {
             return AuthenticateResult.NoResult();
         }
@@ -28,6 +30,7 @@ internal sealed class EdgeAuthHandler(
         var (scheme, credentials) = space < 0 ? (header, "") : (header[..space], header[(space + 1)..].Trim());
         var (signedIn, refusal) = scheme.ToUpperInvariant() switch
         {
+            _ when cookie is not null => await SignInBrowserAsync(cookie, Context.RequestAborted),
             "DPOP" => await SignInDeviceAsync(credentials, Context.RequestAborted),
             "BEARER" => await SignInApiKeyAsync(credentials, Context.RequestAborted),
             _ => Refuse($"The authorization scheme '{scheme}' is not known. Use DPoP with an access token, or Bearer with an API key."),
@@ -111,6 +114,23 @@ internal sealed class EdgeAuthHandler(
 
         var token = await tokens.ValidateAsync(accessToken, cancellationToken);
         return token.Principal is null ? Refuse(token.Explanation) : (new SignedIn(token.Principal, accessToken), null);
+    }
+
+    private async Task<(SignedIn? SignedIn, Refusal? Refusal)> SignInBrowserAsync(string cookie, CancellationToken cancellationToken)
+    {
+        if (await sessions.FindAsync(cookie, cancellationToken) is not { } browser)
+        {
+            return Refuse("This browser's session has ended. Sign in again: run 'rendertrust dashboard' where your keys are, and open the link that it prints.");
+        }
+
+        var token = await tokens.ValidateAsync(browser.AccessToken, cancellationToken);
+        if (token.Principal is null)
+        {
+            return Refuse(token.Explanation);
+        }
+
+        Context.Features.Set(browser);
+        return (new SignedIn(token.Principal, browser.AccessToken), null);
     }
 
     /// <summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using RenderTrust.Contracts;
+using RenderTrust.Gateway.Auth;
 using RenderTrust.Postgres;
 using RenderTrust.ServiceDefaults;
 
@@ -31,6 +32,7 @@ internal static class BlobSetup
         endpoints.MapMethods(Tus.Route, [HttpMethods.Options], Describe).AllowAnonymous();
         endpoints.MapMethods(Tus.Route + "/{uploadId}", [HttpMethods.Options], Describe).AllowAnonymous();
         ReadBlob.Map(endpoints.MapGroup("").RequireScope(Scopes.Jobs));
+        ReadBlob.Map(endpoints.MapGroup(BrowserSessions.ApiPath).RequireScope(Scopes.Jobs));
     }
 
     /// <summary>Anonymous: it says what this server can do and nothing of anyone's uploads.</summary>

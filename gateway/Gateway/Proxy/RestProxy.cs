@@ -22,7 +22,7 @@ internal static class RestProxy
         var sidecarToken = builder.Configuration["DAPR_API_TOKEN"];
         builder.Services.AddReverseProxy()
             .LoadFromMemory(
-                [.. RestRoutes.All.Select((route, index) => Config(route, index, options))],
+                [.. RestRoutes.All.Select((route, index) => Config(route, index, options)), .. RestRoutes.All.Where(route => route.IsForDashboard).Select((route, index) => DashboardConfig(route, index, options))],
                 [
                     new ClusterConfig
                     {
@@ -55,6 +55,17 @@ internal static class RestProxy
         Transforms = [new Dictionary<string, string> { ["PathPrefix"] = $"/v1.0/invoke/{route.App}/method" }],
     };
 
+    private static RouteConfig DashboardConfig(RestRoute route, int index, RestProxyOptions options)
+    {
+        var config = Config(route, index, options);
+        return config with
+        {
+            RouteId = "dashboard-" + config.RouteId,
+            Match = new RouteMatch { Path = BrowserSessions.ApiPath + route.Path, Methods = [HttpMethods.Get] },
+            Transforms = [new Dictionary<string, string> { ["PathRemovePrefix"] = BrowserSessions.ApiPath }, .. config.Transforms!],
+        };
+    }
+
     private static void AddTransforms(TransformBuilderContext context, string? sidecarToken)
     {
         var isAnonymous = context.Route.AuthorizationPolicy == "anonymous";
@@ -69,6 +80,7 @@ internal static class RestProxy
             }
 
             headers.Remove("Authorization");
+            headers.Remove("Cookie");
             if (!isAnonymous)
             {
                 headers.Remove("DPoP");

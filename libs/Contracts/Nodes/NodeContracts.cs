@@ -47,4 +47,8 @@ public sealed record NodeHeartbeat(NodeId NodeId, long Epoch, DateTimeOffset See
 /// <summary><c>GET /v1/nodes</c>: the caller's own nodes.</summary>
 public sealed record NodeList(IReadOnlyList<NodeListItem> Nodes);
 
-public sealed record NodeListItem(NodeId NodeId, string Name, string Status, NodeCapabilities? Capabilities, int BusySlots, DateTimeOffset? SeenAt, string RecipientKeyId);
+/// <param name="LatencyMs">Smoothed round trip of its stream; absent until it was measured.</param>
+/// <param name="EarnedLastDayMicrocredits">Its share of what was charged for units that it completed in the last 24 h.</param>
+public sealed record NodeListItem(
+    NodeId NodeId, string Name, string Status, NodeCapabilities? Capabilities, int BusySlots, DateTimeOffset? SeenAt, string RecipientKeyId,
+    double? LatencyMs = null, long EarnedLastDayMicrocredits = 0, int CompletedLastDay = 0);

@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace RenderTrust.Identity;
 
-/// <summary>Forgets proofs, revocations and node tokens whose time is over; nothing depends on when it runs.</summary>
+/// <summary>Forgets proofs, revocations, sign-ins, sessions and node tokens whose time is over; nothing depends on when it runs.</summary>
 internal sealed partial class SweepExpiredLoop(NpgsqlDataSource database, TimeProvider time, ILogger<SweepExpiredLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(5);
@@ -36,6 +36,8 @@ internal sealed partial class SweepExpiredLoop(NpgsqlDataSource database, TimePr
             """
             DELETE FROM used_proofs WHERE expires_at < @now;
             DELETE FROM revocations WHERE expires_at < @now;
+            DELETE FROM sign_ins WHERE expires_at < @now - interval '10 minutes';
+            DELETE FROM sessions s WHERE (s.expires_at < @now OR s.ended_at < @now - interval '1 day') AND NOT EXISTS (SELECT 1 FROM sign_ins i WHERE i.session_id = s.session_id);
             DELETE FROM node_tokens t WHERE t.expires_at < @now AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.token_hash = t.token_hash);
             """);
         command.Parameters.AddWithValue("now", time.GetUtcNow().UtcDateTime);

@@ -34,7 +34,8 @@ internal sealed class ListJobs(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.Command(
             """
-            SELECT client_job_id, task_id, module_name || '@' || module_version, status, reason, unit_count, units_completed, units_failed, submitted_at, ended_at
+            SELECT client_job_id, task_id, module_name || '@' || module_version, status, reason, unit_count, units_completed, units_failed, submitted_at, ended_at,
+                charged_microcredits, price_microcredits, last_seq
             FROM jobs
             WHERE tenant_id = $1
                 AND ($2 IS NULL OR (submitted_at, job_id) < (SELECT submitted_at, job_id FROM jobs WHERE job_id = $2 AND tenant_id = $1))
@@ -47,7 +48,7 @@ internal sealed class ListJobs(NpgsqlDataSource dataSource)
         {
             jobs.Add(new JobListItem(
                 new(reader.GetGuid(0)), new(reader.GetGuid(1)), reader.GetString(2), SqlNames.Parse<JobStatus>(reader.GetString(3)), reader.Text(4),
-                reader.GetInt32(5), reader.GetInt32(6), reader.GetInt32(7), reader.Instant(8), reader.Time(9)));
+                reader.GetInt32(5), reader.GetInt32(6), reader.GetInt32(7), reader.Instant(8), reader.Time(9), reader.GetInt64(10), reader.GetInt64(11), reader.GetInt64(12)));
         }
 
         var more = jobs.Count > PageSize;

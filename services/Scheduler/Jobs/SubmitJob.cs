@@ -157,8 +157,9 @@ internal sealed partial class SubmitJob(
         batch.Add(
             "INSERT INTO pending_units (job_id, unit_index, ready_at) SELECT $1, generate_series(0, $2 - 1), $3", key.Value, spec.UnitCount, now);
 
+        // A grant for the manifest alone makes no node of its holder: it is the creator's own, with which outputs are checked from another machine.
         var complete = decision.Recipients.ToHashSet(StringComparer.Ordinal);
-        var grants = spec.Grants.Where(grant => complete.Contains(grant.RecipientKeyId)).DistinctBy(grant => (grant.RecipientKeyId, grant.AssetId)).ToList();
+        var grants = spec.Grants.Where(grant => complete.Contains(grant.RecipientKeyId) || grant.AssetId == spec.Manifest.AssetId).DistinctBy(grant => (grant.RecipientKeyId, grant.AssetId)).ToList();
         batch.Add(
             """
             INSERT INTO job_grants (job_id, recipient_key_id, asset_id, encapsulated_key, wrapped_key)

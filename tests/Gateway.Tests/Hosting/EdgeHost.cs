@@ -22,6 +22,9 @@ internal sealed class EdgeHost : IAsyncDisposable
     /// <summary>Folder of the blob store.</summary>
     public DirectoryInfo Blobs { get; }
 
+    /// <summary>What the test asked for besides the usual.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; private init; } = new Dictionary<string, string>();
+
     public int BlobCount => Blobs.EnumerateFiles("*", SearchOption.AllDirectories).Count();
 
     public Uri Gateway { get; }
@@ -53,7 +56,7 @@ internal sealed class EdgeHost : IAsyncDisposable
         app.MapGet("/internal/probe", () => "inside").AllowAnonymous();
         app.MapGet("/v1/node/probe", () => "nodes").AllowAnonymous();
         await app.StartAsync();
-        return new EdgeHost(app, sidecar, blobs, new Uri($"http://127.0.0.1:{publicPort}"), new Uri($"http://127.0.0.1:{appPort}"));
+        return new EdgeHost(app, sidecar, blobs, new Uri($"http://127.0.0.1:{publicPort}"), new Uri($"http://127.0.0.1:{appPort}")) { Settings = settings.ToDictionary(s => s.Key, s => s.Value) };
     }
 
     public async Task StoreAsync(TenantId tenant, byte[] content)

@@ -34,6 +34,11 @@ internal sealed class FakeScheduler
 
     public int TailReads { get; private set; }
 
+    /// <summary>By the owner's id.</summary>
+    public ConcurrentDictionary<string, IReadOnlyList<NodeListItem>> Nodes { get; } = new();
+
+    public int NodeReads { get; private set; }
+
     public static TaskId TaskIdOf(TenantId tenant, JobId job) => new(new Guid(SHA256.HashData(Encoding.UTF8.GetBytes($"{tenant}{job}")).AsSpan(0, 16)));
 
     public void Stop() => _stopping.TrySetResult();
@@ -63,15 +68,37 @@ internal sealed class FakeScheduler
         return added;
     }
 
+    /// <summary>An event of any tenant's job, whether it was submitted here or not.</summary>
+    public void Append(JobEvent jobEvent)
+    {
+        TaskCompletionSource news;
+        lock (_lock)
+        {
+            _log.Add(jobEvent);
+            (news, _news) = (_news, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        news.TrySetResult();
+    }
+
     public async Task<IResult> AnswerAsync(HttpContext http, string path) => (http.Request.Method, path.Split('/')) switch
     {
         ("POST", [_, "jobs"]) => Submit((await http.Request.ReadFromJsonAsync<SubmitJobRequest>(WireJson.Options))!),
         ("GET", [_, "tasks", var id]) => Log(id, http.Request.Query["tenantId"]!) is { } log ? FakeSidecar.Json(log) : Results.Problem(statusCode: 404),
         ("POST", [_, "tasks", var id, "cancel"]) => Cancel(id, (await http.Request.ReadFromJsonAsync<CancelTaskRequest>(WireJson.Options))!),
-        ("GET", [_, "job-events"]) => await TailAsync(http.Request.Query["cursor"].ToString(), http.RequestAborted),
+        ("GET", [_, "job-events"]) => await TailAsync(http.Request.Query["cursor"].ToString(), http.Request.Query["waitSeconds"] == "0", http.RequestAborted),
+        ("GET", [_, "nodes"]) => NodesOf(http.Request.Query["tenantId"]!),
         ("POST", [_, "timings"]) => Take((await http.Request.ReadFromJsonAsync<TimingBatch>(WireJson.Options))!),
         _ => Results.Problem(statusCode: 404),
     };
+
+    private IResult NodesOf(string tenant)
+    {
+        NodeReads++;
+        return IsTailDown
+            ? Results.Json(new { errorCode = "ERR_DIRECT_INVOKE" }, statusCode: 500)
+            : FakeSidecar.Json(new NodeList(Nodes.TryGetValue(tenant, out var nodes) ? nodes : []));
+    }
 
     private IResult Submit(SubmitJobRequest request)
     {
@@ -133,7 +160,7 @@ internal sealed class FakeScheduler
         return FakeSidecar.Json(new CancelTaskResponse(CancelOutcome.Canceled, Log(id, request.TenantId.ToString())));
     }
 
-    private async Task<IResult> TailAsync(string cursor, CancellationToken cancellationToken)
+    private async Task<IResult> TailAsync(string cursor, bool atOnce, CancellationToken cancellationToken)
     {
         TailReads++;
         while (true)
@@ -153,7 +180,7 @@ internal sealed class FakeScheduler
                 }
 
                 var end = (_logStart + _log.Count).ToString(CultureInfo.InvariantCulture);
-                if (cursor.Length == 0)
+                if (cursor.Length == 0 || (atOnce && _log.Count <= position))
                 {
                     return FakeSidecar.Json(new JobEventPage([], end));
                 }

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.IdentityModel.Tokens;
 using RenderTrust.Contracts;
+using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Gateway.Tests.Hosting;
 
@@ -28,6 +29,14 @@ internal sealed class FakeSidecar : IAsyncDisposable
     public FakeScheduler Scheduler { get; } = new();
 
     public ConcurrentDictionary<string, string> ApiKeyTokens { get; } = new();
+
+    /// <summary>By the secret of the cookie.</summary>
+    public ConcurrentDictionary<string, BrowserSession> Sessions { get; } = new();
+
+    /// <summary>What identity answers to the next code.</summary>
+    public RedeemSignInResponse Redemption { get; set; } = new(RedeemOutcome.UnknownCode);
+
+    public ConcurrentQueue<RedeemSignInRequest> Redemptions { get; } = new();
 
     public ConcurrentBag<Guid> RevokedDevices { get; } = [];
 
@@ -94,6 +103,10 @@ internal sealed class FakeSidecar : IAsyncDisposable
             (Apps.Identity, "GET", [_, "jwks"]) => Results.Text(Jwks(), "application/json"),
             (Apps.Identity, "GET", [_, "revocations"]) => Json(new RevocationList(RevokedDevices.Count, [.. RevokedDevices], [], [])),
             (Apps.Identity, "POST", [_, "api-keys", "introspections"]) => Json(Introspect((await http.Request.ReadFromJsonAsync<IntrospectApiKeyRequest>(WireJson.Options))!)),
+            (Apps.Identity, "POST", [_, "sign-ins", "redemptions"]) => Redeem((await http.Request.ReadFromJsonAsync<RedeemSignInRequest>(WireJson.Options))!),
+            (Apps.Identity, "POST", [_, "sessions", "introspections"]) => Json(Introspect((await http.Request.ReadFromJsonAsync<IntrospectSessionRequest>(WireJson.Options))!)),
+            (Apps.Identity, "POST", [_, "sessions", var id, "end"]) => End(Guid.Parse(id)),
+            (Apps.Identity, "GET", [_, "sessions", _, "key"]) => Json(new HandedOverKey(Guid.Empty, [1, 2, 3], true)),
             (Apps.Catalog, "GET", [_, "modules"]) => Json(new ModuleList(Modules)),
             (Apps.Catalog, "GET", [_, "modules", var name, var version]) => Modules.Find(m => m.Name == name && m.Version == version) is { } module ? Json(module) : Results.Problem(statusCode: 404),
             (Apps.Scheduler, _, _) => await Scheduler.AnswerAsync(http, path),
@@ -118,6 +131,37 @@ internal sealed class FakeSidecar : IAsyncDisposable
     {
         Introspections++;
         return ApiKeyTokens.TryGetValue(request.ApiKey, out var token) ? new IntrospectApiKeyResponse(true, token, 600) : new IntrospectApiKeyResponse(false, null, 0);
+    }
+
+    /// <summary>A browser that is signed in as a tenant; the answer is its cookie's secret.</summary>
+    public string SignIn(TenantId tenant)
+    {
+        var secret = $"rts_{Guid.NewGuid():N}{Guid.NewGuid():N}"[..47];
+        Sessions[secret] = new BrowserSession(Guid.CreateVersion7(), tenant, "Ada", "key-id", DateTimeOffset.UtcNow.AddHours(1));
+        return secret;
+    }
+
+    private IResult Redeem(RedeemSignInRequest request)
+    {
+        Redemptions.Enqueue(request);
+        return Json(Redemption);
+    }
+
+    private IntrospectSessionResponse Introspect(IntrospectSessionRequest request) => Sessions.TryGetValue(request.Session, out var session)
+        ? new IntrospectSessionResponse(
+            true,
+            AccessTokens.Create(SigningKey, new AccessTokenContent(session.SessionId, "session", session.TenantId, [Scopes.Jobs, Scopes.Credits, Scopes.Nodes], null, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddMinutes(5))),
+            session)
+        : new IntrospectSessionResponse(false);
+
+    private IResult End(Guid sessionId)
+    {
+        foreach (var (secret, _) in Sessions.Where(session => session.Value.SessionId == sessionId))
+        {
+            Sessions.TryRemove(secret, out _);
+        }
+
+        return Results.NoContent();
     }
 
     private string Jwks()
