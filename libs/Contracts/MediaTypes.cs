@@ -50,6 +50,9 @@ public static class Apps
 {
     public const string Gateway = "gateway";
     public const string Scheduler = "scheduler";
+
+    /// <summary>The scheduler's program in its role of a placer, in a cluster that scales placement by itself.</summary>
+    public const string Placer = "scheduler-placer";
     public const string Ledger = "ledger";
     public const string Identity = "identity";
     public const string Catalog = "catalog";

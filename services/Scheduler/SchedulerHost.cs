@@ -32,11 +32,20 @@ internal static class SchedulerHost
         AddJobs(builder.Services);
         AddSagas(builder.Services);
         AddOverflow(builder.Services);
+        var isPlacer = builder.Configuration.GetValue<SchedulerRole>($"{SchedulerOptions.Section}:{nameof(SchedulerOptions.Role)}") == SchedulerRole.Placer;
+        if (!isPlacer)
+        {
+            AddWorkOfReplicas(builder.Services);
+        }
 
         var app = builder.Build();
         app.MapDefaultEndpoints();
-        app.MapActorsHandlers().RequireSidecar();
-        app.MapRoutes();
+        if (!isPlacer)
+        {
+            app.MapActorsHandlers().RequireSidecar();
+            app.MapRoutes();
+        }
+
         return app;
     }
 
@@ -68,7 +77,6 @@ internal static class SchedulerHost
         services.AddSingleton<PoolDirectory>();
         services.AddSingleton<AgentProgram>();
         services.AddSingleton<IOverflowCapacity, LocalAgents>();
-        services.AddHostedService<ScaleOverflowLoop>();
     }
 
     private static void AddNodes(IServiceCollection services, ConfigurationManager configuration)
@@ -111,13 +119,12 @@ internal static class SchedulerHost
         services.AddHostedService(provider => provider.GetRequiredService<TimingLog>());
         services.AddHostedService<WarmUp>();
         services.AddHostedService<PlaceUnitsLoop>();
-        services.AddHostedService<SuperviseLoop>();
     }
 
-    private static void AddSagas(IServiceCollection services)
+    /// <summary>What a placer leaves to the replicas that do everything.</summary>
+    private static void AddWorkOfReplicas(IServiceCollection services)
     {
-        services.AddSingleton<SagaWake>();
-        SagaSteps.AddTo(services);
+        services.AddHostedService<SuperviseLoop>();
         if (!services.Any(service => service.ServiceType == typeof(IJobSagaEngine)))
         {
             JobSagaEngine.AddTo(services);
@@ -125,5 +132,12 @@ internal static class SchedulerHost
 
         services.AddHostedService<RelaySagaSignalsLoop>();
         services.AddHostedService<ForgetSagasLoop>();
+        services.AddHostedService<ScaleOverflowLoop>();
+    }
+
+    private static void AddSagas(IServiceCollection services)
+    {
+        services.AddSingleton<SagaWake>();
+        SagaSteps.AddTo(services);
     }
 }

@@ -3,10 +3,23 @@ using RenderTrust.Contracts;
 
 namespace RenderTrust.Scheduler;
 
+/// <summary>What a process of the scheduler does.</summary>
+internal enum SchedulerRole
+{
+    /// <summary>Everything: jobs, nodes, sagas, supervision and placement.</summary>
+    All,
+
+    /// <summary>Placement alone, beside replicas that do everything.</summary>
+    Placer,
+}
+
 /// <summary>Times and rates of the scheduler. Every duration has its unit in its name.</summary>
 internal sealed class SchedulerOptions
 {
     public const string Section = "Scheduler";
+
+    /// <value>What this process does. Default everything.</value>
+    public SchedulerRole Role { get; set; }
 
     /// <value>What a minute on a CPU node earns its owner. Default 40,000 micro-credits.</value>
     [Range(0, 1_000_000_000)]

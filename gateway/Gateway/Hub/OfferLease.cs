@@ -12,7 +12,7 @@ internal static class OfferLease
 {
     public static void Map(IEndpointRouteBuilder api)
     {
-        api.MapPost("/internal/hub/leases", HandleAsync).RequireInternal(Apps.Scheduler);
+        api.MapPost("/internal/hub/leases", HandleAsync).RequireInternal(Apps.Scheduler, Apps.Placer);
         api.MapPost("/internal/hub/revocations", RevokeAsync).RequireInternal(Apps.Scheduler);
     }
 
