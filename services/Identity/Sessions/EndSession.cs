@@ -26,7 +26,7 @@ internal static partial class EndSession
             "UPDATE sessions SET ended_at = coalesce(ended_at, $2) WHERE session_id = $1 AND ($3::uuid IS NULL OR tenant_id = $3)");
         command.Parameters.Add(new() { Value = sessionId });
         command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
-        command.Parameters.Add(new() { Value = (object?)tenant?.Value ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = tenant is { } one ? one.Value : DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
         var known = await command.ExecuteNonQueryAsync(cancellationToken) == 1;
         if (known)
         {
