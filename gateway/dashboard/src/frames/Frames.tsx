@@ -18,6 +18,9 @@ export interface Frame {
   readonly output: UnitOutput;
 }
 
+/** Short and unique within a job: for the address and for React. */
+const nameOf = ({ unitIndex, output }: Frame): string => `${unitIndex}-${output.assetId.slice(-12)}`;
+
 interface FramesProps {
   readonly jobId: string;
   readonly unitCount: number;
@@ -82,7 +85,7 @@ export function Frames({ jobId, unitCount, isOver, opener, listen }: FramesProps
     () => [...(frames ?? [])].sort(([a], [b]) => a - b).flatMap(([unitIndex, outputs]) => outputs.map((output): Frame => ({ unitIndex, output }))),
     [frames],
   );
-  const shown = all.findIndex(frame => frame.output.blobSha256 === shownText);
+  const shown = all.findIndex(frame => nameOf(frame) === shownText);
 
   if (error !== null) {
     return <Failure error={error} onRetry={() => void load(from, size, true)} />;
@@ -94,7 +97,7 @@ export function Frames({ jobId, unitCount, isOver, opener, listen }: FramesProps
           const outputs = frames?.get(unitIndex) ?? [];
           return outputs.length === 0
             ? [<Waiting key={unitIndex} unitIndex={unitIndex} isLoading={frames === null} isOver={isOver} />]
-            : outputs.map(output => <Tile key={output.blobSha256} frame={{ unitIndex, output }} opener={opener} onOpen={() => setShown(output.blobSha256, 'push')} />);
+            : outputs.map(output => <Tile key={nameOf({ unitIndex, output })} frame={{ unitIndex, output }} opener={opener} onOpen={() => setShown(nameOf({ unitIndex, output }), 'push')} />);
         })}
       </ul>
       <Pager page={page} pages={pages} what="frames" from={from} to={from + size} total={unitCount} onPage={next => setPage(next === 0 ? '' : String(next + 1))} />
@@ -104,7 +107,7 @@ export function Frames({ jobId, unitCount, isOver, opener, listen }: FramesProps
           opener={opener}
           place={`${count(shown + 1)} of ${count(all.length)}`}
           onClose={() => setShown('')}
-          onMove={step => setShown(all[(shown + step + all.length) % all.length]!.output.blobSha256)}
+          onMove={step => setShown(nameOf(all[(shown + step + all.length) % all.length]!))}
         />
       )}
     </div>
@@ -133,7 +136,7 @@ function Tile({ frame, opener, onOpen }: { frame: Frame; opener: OutputOpener | 
           {opener !== null && state.kind === 'opening' && <div className="size-full animate-pulse bg-sunken" />}
           {state.kind === 'opened' &&
             (state.output.imageType !== null ? (
-              <img src={state.output.url} alt={name} className="size-full object-contain transition-transform duration-200 group-hover:scale-[1.02]" />
+              <img src={state.output.url} alt="" className="size-full object-contain transition-transform duration-200 group-hover:scale-[1.02]" />
             ) : (
               <Icon name="file" size={24} className="text-muted" />
             ))}

@@ -37,14 +37,16 @@ export class OutputOpener {
   ) {}
 
   open(output: UnitOutput): Promise<OpenedOutput> {
-    const known = this.kept.get(output.blobSha256);
+    // By everything that is checked: two units that name one blob must not answer for each other.
+    const id = `${output.blobSha256}/${output.assetId}/${output.keyedHash}`;
+    const known = this.kept.get(id);
     if (known !== undefined) {
       return known;
     }
     const opening = this.inTurn(() => this.openNow(output));
-    this.kept.set(output.blobSha256, opening);
+    this.kept.set(id, opening);
     // What failed may be tried again; what is oldest makes room.
-    opening.catch(() => this.kept.delete(output.blobSha256));
+    opening.catch(() => this.kept.delete(id));
     for (const [oldest, opened] of this.kept) {
       if (this.kept.size <= MAX_KEPT) {
         break;

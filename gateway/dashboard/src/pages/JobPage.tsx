@@ -45,7 +45,7 @@ export function JobPage({ jobId }: { jobId: string }) {
   return (
     <>
       <nav aria-label="Where" className="mb-2 text-[13px] text-muted">
-        <a href={href('/jobs')} onClick={onLinkClick} className="hover:text-ink hover:underline">
+        <a href={href('/jobs')} onClick={onLinkClick} className="underline decoration-line-strong underline-offset-2 hover:text-ink">
           Jobs
         </a>{' '}
         / <span className="font-mono">{jobId}</span>
@@ -68,11 +68,11 @@ export function JobPage({ jobId }: { jobId: string }) {
             )}
           </div>
         </section>
-        <aside className="grid gap-4 sm:grid-cols-2 lg:grid-cols-1" aria-label="About the job">
+        <div className="grid gap-4 sm:grid-cols-2 lg:grid-cols-1">
           <RunningNow running={running} isEnded={job.endedAt !== undefined} onOpen={index => setUnit(String(index), 'push')} />
           <Money money={job.money} price={job.priceMicrocredits} />
           <Latency timings={job.timings} />
-        </aside>
+        </div>
       </div>
       {unit !== '' && <UnitPanel key={unit} jobId={jobId} unitIndex={unit} opener={opener} listen={listen} onClose={() => setUnit('')} />}
     </>

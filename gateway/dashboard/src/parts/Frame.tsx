@@ -28,7 +28,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </a>
       <header className="sticky top-0 z-10 border-b border-line bg-surface/95 backdrop-blur">
         <div className="mx-auto flex max-w-[1440px] flex-wrap items-center gap-x-5 gap-y-1 px-4 sm:px-6">
-          <a href={href('/jobs')} onClick={onLinkClick} className="flex items-center gap-2 py-2.5 font-semibold">
+          <a href={href('/jobs')} onClick={onLinkClick} aria-label="RenderTrust" className="flex items-center gap-2 py-2.5 font-semibold">
             <img src="/dashboard/favicon.svg" alt="" width={22} height={22} />
             <span className="hidden sm:inline">RenderTrust</span>
           </a>
