@@ -21,6 +21,8 @@ public sealed class BrowserFixture : IAsyncLifetime
         Assert.True(
             File.Exists(Path.Combine(Repository.Root, "gateway", "dashboard", "dist", "index.html")), "The dashboard is not built. Run gateway/dashboard/build.");
         _playwright = await Playwright.CreateAsync();
+        // Generous: it bounds a hanging test and is no claim about speed.
+        Assertions.SetDefaultExpectTimeout(60_000);
         Browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
             ExecutablePath = Chromium,
