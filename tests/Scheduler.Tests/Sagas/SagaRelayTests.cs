@@ -21,7 +21,8 @@ public sealed class SagaRelayTests(SagaRelayTests.Fixture fixture) : IClassFixtu
         await scenario.SubmitAsync();
         var job = await scenario.CleanSlateAsync(scenario.UndisturbedEnd);
 
-        Assert.InRange(lost, 2, 1000);
+        // A refund may be complete before the relay comes again, and then there is nothing left to tell.
+        Assert.InRange(lost, fate == Fate.IsRetried ? 2 : 1, 1000);
         Assert.Equal(fate == Fate.IsRetried ? 2 : 1, job.Units[1].Attempts.Count);
         Assert.Equal(1, await world.ScalarAsync<long>("SELECT count(*) FROM scheduler.job_events WHERE job_id = $1 AND kind = 'unitFailed'", scenario.JobId.Value));
     }
