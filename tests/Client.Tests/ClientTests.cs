@@ -379,7 +379,8 @@ public sealed class ClientTests : IAsyncLifetime
 
         var (spec, _) = Read(_platform.Agent.Sent[^1].Message!);
         Assert.False(spec.AllowOverflow);
-        Assert.Equal([_platform.Node.PublicKey.KeyId], spec.Grants.Select(grant => grant.RecipientKeyId).Distinct());
+        string[] node = [_platform.Node.PublicKey.KeyId];
+        Assert.Equal(node.Append(_profile.EncryptionKey.PublicKey.KeyId).Order(), spec.Grants.Select(grant => grant.RecipientKeyId).Distinct().Order());
         Assert.DoesNotContain("overflow", _platform.AskedKinds);
     }
 
@@ -394,7 +395,8 @@ public sealed class ClientTests : IAsyncLifetime
         Assert.True(spec.AllowOverflow);
         string[] ids = [_platform.Node.PublicKey.KeyId, _platform.Pool.PublicKey.KeyId];
         Assert.Equal(
-            spec.Assets.Append(spec.Manifest).SelectMany(asset => ids.Select(id => (asset.AssetId, id))).Order(),
+            spec.Assets.Append(spec.Manifest).SelectMany(asset => ids.Select(id => (asset.AssetId, id)))
+                .Append((spec.Manifest.AssetId, _profile.EncryptionKey.PublicKey.KeyId)).Order(),
             spec.Grants.Select(grant => (grant.AssetId, grant.RecipientKeyId)).Order());
         var grant = spec.Grants.Single(grant => grant.AssetId == spec.Manifest.AssetId && grant.RecipientKeyId == ids[1]);
         using var key = Grants.Open(
