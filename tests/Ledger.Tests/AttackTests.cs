@@ -105,7 +105,7 @@ public sealed class AttackTests(LedgerDatabase ledger) : IClassFixture<LedgerDat
     }
 
     [Fact]
-    public async Task The_functions_that_others_may_call_are_the_six_of_the_contract()
+    public async Task The_functions_that_others_may_call_are_the_seven_of_the_contract()
     {
         var granted = await LedgerDatabase.ScalarAsync<string[]>(
             ledger.Ledger,
@@ -116,7 +116,7 @@ public sealed class AttackTests(LedgerDatabase ledger) : IClassFixture<LedgerDat
         var outsiders = await LedgerDatabase.ScalarAsync<long>(
             ledger.Ledger, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('rendertrust_catalog', oid, 'EXECUTE')");
 
-        Assert.Equal(["capture_unit_v1", "close_hold_v1", "extend_hold_v1", "hold_money_v1", "hold_room_v1", "place_hold_v1"], granted);
+        Assert.Equal(["capture_unit_v1", "close_hold_v1", "extend_hold_v1", "hold_money_v1", "hold_room_v1", "hold_settled_v1", "place_hold_v1"], granted);
         Assert.Equal(0, outsiders);
     }
 
