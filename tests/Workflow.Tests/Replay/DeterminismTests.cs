@@ -31,6 +31,15 @@ public sealed class DeterminismTests
     }
 
     [Fact]
+    public void Code_that_fails_where_it_went_on_before_is_held_with_its_exception()
+    {
+        var result = Code.Run<string>(_ => throw new InvalidOperationException("a bug of the new release"), [Turn(), Started(), Scheduled(0, "Reserve")], [Turn(1), Done(0)]);
+
+        Mismatch(result, 0, "activity 'Reserve'", null);
+        Assert.Equal("a bug of the new release", ((NonDeterministicWorkflowException)result.Problem!).CodeFailure!.Message);
+    }
+
+    [Fact]
     public void An_action_of_another_kind_is_named()
     {
         var result = Code.Run(context => context.CreateTimer(TimeSpan.FromSeconds(1)), [Turn(), Started(), ChildMade(0, "Child")], [Turn(1), ChildDone(0)]);

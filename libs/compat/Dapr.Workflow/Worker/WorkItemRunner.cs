@@ -71,7 +71,7 @@ internal sealed class WorkItemRunner(IServiceScopeFactory scopes, WorkflowRuntim
         switch (result.Problem)
         {
             case NonDeterministicWorkflowException mismatch:
-                logger.LogMismatch(result.WorkflowName!, request.InstanceId, mismatch.ActionId, mismatch.Expected, mismatch.Found ?? "nothing");
+                logger.LogMismatch(mismatch.CodeFailure, result.WorkflowName!, request.InstanceId, mismatch.ActionId, mismatch.Expected, mismatch.Found ?? "nothing");
                 break;
             case { } problem:
                 logger.LogWorkflowFailed(problem, result.WorkflowName!, request.InstanceId);

@@ -4,9 +4,6 @@ using Microsoft.Extensions.Logging;
 
 namespace Dapr.Workflow.Worker;
 
-// CS0612: sidecars of before 1.18 know only this name, and newer ones serve both.
-#pragma warning disable CS0612
-
 /// <summary>Work items under way: at most so many of each kind at a time, the others wait their turn.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "Items may end after the worker; semaphores without wait handles hold nothing.")]
 internal sealed class WorkItems(
@@ -126,6 +123,7 @@ internal sealed class WorkItems(
             // The sidecar has given this turn out again, maybe with more events. Answers are matched by instance: this one would be taken for an
             // answer to events that it does not know.
             streamLost.ThrowIfCancellationRequested();
+            // Sidecars from before 1.18 know only this name for it, newer ones serve both.
             await AnswerAsync(token => sidecar.CompleteOrchestratorTaskAsync(response, cancellationToken: token), streamLost);
         }
         finally

@@ -32,7 +32,7 @@ internal static partial class WorkerLog
     public static partial void LogWorkflowFailed(this ILogger logger, Exception exception, string workflow, string instanceId);
 
     [LoggerMessage(LogLevel.Error, "Workflow {Workflow} instance {InstanceId} is held: action {ActionId} of its history is {Expected}, but the code asks for {Found} there. Bring back the code that fits, or put the change behind IsPatched")]
-    public static partial void LogMismatch(this ILogger logger, string workflow, string instanceId, int actionId, string expected, string found);
+    public static partial void LogMismatch(this ILogger logger, Exception? codeFailure, string workflow, string instanceId, int actionId, string expected, string found);
 
     [LoggerMessage(LogLevel.Error, "Code of workflow instance {InstanceId} went on outside its turn")]
     public static partial void LogForeign(this ILogger logger, Exception exception, string instanceId);

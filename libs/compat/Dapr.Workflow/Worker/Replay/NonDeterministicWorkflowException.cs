@@ -13,4 +13,7 @@ internal sealed class NonDeterministicWorkflowException(int actionId, string exp
     public string Expected { get; } = expected;
 
     public string? Found { get; } = found;
+
+    /// <summary>The exception by which the code had already ended, if that is why it asks for nothing.</summary>
+    public Exception? CodeFailure { get; set; }
 }

@@ -92,6 +92,7 @@ internal sealed class WorkflowTurn
         }
         catch (NonDeterministicWorkflowException mismatch)
         {
+            mismatch.CodeFailure = run?.Exception?.InnerException;
             // The sidecar holds the instance and tries again with the next worker: the money in a workflow outlives a bad release.
             return new TurnResult(Answer(request, new Wire.WorkflowAction { WorkflowVersionNotAvailable = new() }), context.Name, mismatch);
         }
