@@ -221,7 +221,14 @@ internal sealed class InProcessSagas(SagaSteps steps) : IJobSagaEngine, IAsyncDi
 
             public bool IsPatched(string patch) => true;
 
-            public void ContinueAsNew(JobSagaState state) => Next = state;
+            public void ContinueAsNew(JobSagaState state, bool keepSignals)
+            {
+                Next = state;
+                while (!keepSignals && run.inbox.Reader.TryRead(out _))
+                {
+                    // Handed over again if it still matters.
+                }
+            }
 
             private async Task<Entry> RecordedAsync(string what, Func<string, Task<Entry>> live)
             {

@@ -76,6 +76,6 @@ public sealed class SagaReplayTests
 
         public bool IsPatched(string patch) => saga.IsPatched(patch);
 
-        public void ContinueAsNew(JobSagaState state) => saga.ContinueAsNew(state);
+        public void ContinueAsNew(JobSagaState state, bool keepSignals) => saga.ContinueAsNew(state, keepSignals);
     }
 }

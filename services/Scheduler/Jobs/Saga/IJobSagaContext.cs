@@ -14,8 +14,9 @@ internal interface IJobSagaContext
     /// <summary>True for sagas that have not passed this place yet when the patch came; a change of the order of calls goes behind it.</summary>
     bool IsPatched(string patch);
 
-    /// <summary>Ends this run and begins another with an empty history; signals not yet taken are kept.</summary>
-    void ContinueAsNew(JobSagaState state);
+    /// <summary>Ends this run and begins another with an empty history.</summary>
+    /// <param name="keepSignals">False drops those not yet taken: what still matters is handed over again.</param>
+    void ContinueAsNew(JobSagaState state, bool keepSignals);
 }
 
 /// <summary>A step failed for as long as it was tried.</summary>

@@ -63,7 +63,7 @@ internal sealed class JobSaga(IJobSagaContext saga, JobSagaState state)
             }
         }
 
-        saga.ContinueAsNew(new JobSagaState(state.JobId, [.. given], Begun: true));
+        saga.ContinueAsNew(new JobSagaState(state.JobId, [.. given], Begun: true), keepSignals: true);
         return null;
     }
 
@@ -111,7 +111,8 @@ internal sealed class JobSaga(IJobSagaContext saga, JobSagaState state)
             // Room for a call, for parking it and for a pause.
             if (entries > MostEntries - 3)
             {
-                saga.ContinueAsNew(new JobSagaState(state.JobId, [], Begun: true, [.. left], parked));
+                // An end that waits long is told of again and again, and would carry all that along.
+                saga.ContinueAsNew(new JobSagaState(state.JobId, [], Begun: true, [.. left], parked), keepSignals: false);
                 return;
             }
 

@@ -10,6 +10,9 @@ internal sealed class JobSagaEngine(DaprWorkflowClient client) : IJobSagaEngine
     internal const string SagaName = "JobSaga";
     private const string SignalName = "signal";
 
+    // Every step takes a connection to the database, and results and leases need theirs.
+    private const int StepsSideBySide = 8;
+
     // What takes longer has an unknown outcome and is repeated.
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
@@ -21,6 +24,7 @@ internal sealed class JobSagaEngine(DaprWorkflowClient client) : IJobSagaEngine
         services
             .AddDaprWorkflowBuilder(options =>
             {
+                options.MaxConcurrentActivities = StepsSideBySide;
                 options.RegisterWorkflow<SagaWorkflow>(SagaName);
                 foreach (var step in Enum.GetValues<SagaStepName>())
                 {
@@ -127,7 +131,7 @@ internal sealed class JobSagaEngine(DaprWorkflowClient client) : IJobSagaEngine
 
         public bool IsPatched(string patch) => context.IsPatched(patch);
 
-        public void ContinueAsNew(JobSagaState state) => context.ContinueAsNew(state);
+        public void ContinueAsNew(JobSagaState state, bool keepSignals) => context.ContinueAsNew(state, keepSignals);
     }
 
     private sealed class StepActivity(SagaSteps steps) : WorkflowActivity<StepCall, StepOutcome>
