@@ -13,6 +13,7 @@ public sealed class ProjectArrowTests
         ["libs/Postgres"] = [],
         ["libs/TaskHubProtocol"] = [],
         ["libs/compat/Dapr.Workflow"] = ["libs/TaskHubProtocol"],
+        ["libs/compat/NBomber"] = [],
         ["libs/ServiceDefaults"] = ["libs/Contracts"],
         ["libs/EdgeProtocol"] = ["libs/Contracts"],
         ["services/Identity"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres"],

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 
-namespace RenderTrust.Workflow.Tests.Surface;
+namespace RenderTrust.TestKit.Surface;
 
 /// <summary>What a compiled assembly uses of another one, read from its metadata tables, in the notation of <see cref="PublicMembers"/> up to the bar.</summary>
 internal sealed class UsedMembers : ISignatureTypeProvider<string, object?>

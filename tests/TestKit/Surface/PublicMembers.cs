@@ -2,13 +2,13 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 
-namespace RenderTrust.Workflow.Tests.Surface;
+namespace RenderTrust.TestKit.Surface;
 
 /// <summary>
 /// An assembly's public members, one a line: <c>type::member&lt;arity&gt;(parameter types) : result | parameter names and defaults</c>. Types are written
 /// as the metadata tables name them, so that a reference found in a compiled assembly gives the same text up to the bar.
 /// </summary>
-internal static class PublicMembers
+public static class PublicMembers
 {
     private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
