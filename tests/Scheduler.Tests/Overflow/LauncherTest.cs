@@ -84,10 +84,11 @@ public abstract class LauncherTest : IAsyncLifetime
         world.ScalarAsync<string>("SELECT coalesce((SELECT min(parked_reason) FROM scheduler.pending_units WHERE job_id = public.key_of($1)), '')", jobId.Value);
 
     /// <summary>Ids of every agent process that was ever started on the folder.</summary>
-    private protected int[] Started() =>
-        File.Exists(Path.Combine(Folder, "started")) ? [.. File.ReadAllLines(Path.Combine(Folder, "started")).Select(line => int.Parse(line, CultureInfo.InvariantCulture))] : [];
+    private protected int[] Started() => StartedOn(Folder);
 
-    private protected int[] Running() => [.. Started().Where(pid => IsAgent(pid))];
+    private protected int[] Running() => AgentsOf(Folder);
+
+    private protected static int[] AgentsOf(string folder) => [.. StartedOn(folder).Where(IsAgent)];
 
     private protected Task<int[]> RunningAsync(int count) =>
         SchedulerWorld.UntilAsync($"{count} agents to run", () => Task.FromResult(Running().Where(Ready).ToArray()), running => running.Length == count);
@@ -101,6 +102,9 @@ public abstract class LauncherTest : IAsyncLifetime
     }
 
     private bool Ready(int pid) => Directory.GetFiles(Folder, "agent.pid", SearchOption.AllDirectories).Any(file => File.ReadAllText(file).StartsWith($"{pid} ", StringComparison.Ordinal));
+
+    private static int[] StartedOn(string folder) =>
+        File.Exists(Path.Combine(folder, "started")) ? [.. File.ReadAllLines(Path.Combine(folder, "started")).Select(line => int.Parse(line, CultureInfo.InvariantCulture))] : [];
 
     private static bool IsAgent(int pid)
     {

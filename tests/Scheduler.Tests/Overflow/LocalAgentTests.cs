@@ -188,8 +188,10 @@ public sealed class LocalAgentTests : LauncherTest
         await StopAsync(first);
         await SchedulerWorld.UntilAsync("the other to take its turn", () => Task.FromResult(File.Exists(Path.Combine(other, "started"))), started => started);
 
-        await File.WriteAllTextAsync(Path.Combine(other, "end"), "", Token);
+        // The scheduler first, or it would start another; and the agent must have seen the file before the folder goes, or it would never end.
         await StopAsync(second);
+        await File.WriteAllTextAsync(Path.Combine(other, "end"), "", Token);
+        await SchedulerWorld.UntilAsync("the other agents to end", () => Task.FromResult(AgentsOf(other)), running => running.Length == 0);
         Directory.Delete(other, recursive: true);
     }
 
