@@ -163,9 +163,13 @@ internal sealed class LocalPlatform
         PlatformState.Delete(paths);
     }
 
-    /// <summary>Container engines of nodes whose agents were killed: an agent that comes back takes its engine over, but now none does.</summary>
+    /// <summary>Container engines of agents that were killed: one that comes back takes its engine over, but now none does.</summary>
     private static List<int> LeftEngines(PlatformPaths paths) =>
-        [.. ProcessTable.Find(process => process.CommandLine.StartsWith("dockerd ", StringComparison.Ordinal) && process.CommandLine.Contains($"--data-root {paths.Root}/nodes/", StringComparison.Ordinal))];
+    [
+        .. ProcessTable.Find(process => process.CommandLine.StartsWith("dockerd ", StringComparison.Ordinal)
+            && (process.CommandLine.Contains($"--data-root {paths.Root}/nodes/", StringComparison.Ordinal)
+                || process.CommandLine.Contains($"--data-root {paths.Overflow}/", StringComparison.Ordinal))),
+    ];
 
     /// <summary>Waits until the gateway answers with its agent card, or says which service is not well and where its log is.</summary>
     private async Task WaitForHealthAsync(CancellationToken cancellationToken)
