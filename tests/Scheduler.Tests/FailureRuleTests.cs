@@ -38,6 +38,20 @@ public sealed class FailureRuleTests
         Assert.Contains("overflow node", FailureRules.Cause(Failure(1, another: true, overflow: true) with { Lane = UnitLane.Overflow }), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(UnitLane.Fleet)]
+    [InlineData(UnitLane.Overflow)]
+    internal void A_reason_that_is_a_sentence_already_gets_no_second_full_stop(UnitLane lane)
+    {
+        var failure = Failure(1, another: false, overflow: false) with { Reason = "It broke. ", Lane = lane };
+
+        Assert.All([FailureRules.Cause(failure), FailureRules.CauseOfOurs(failure)], cause => Assert.Matches(@"^It broke\. [A-Z]", cause));
+    }
+
+    [Fact]
+    public void By_default_a_second_failure_is_the_fleets_last_one_and_ninety_seconds_of_silence_lose_a_node() =>
+        Assert.Equal((2, 90), (new SchedulerOptions().FailuresPerUnit, new SchedulerOptions().NodeLostAfterSeconds));
+
     private static UnitFailure Failure(int failedNodes, bool another, bool overflow) =>
         new(0, AttemptId.New(), 1, "module_failed", "out of memory", failedNodes, FailuresPerUnit: 2, another, overflow);
 

@@ -55,14 +55,17 @@ internal static class FailureRules
 
     /// <summary>Why the job fails with this unit, for its creator.</summary>
     public static string Cause(UnitFailure failure) =>
-        failure.Lane == UnitLane.Overflow ? $"{failure.Reason}. It had failed on the fleet before, and now on an overflow node."
-        : failure.FailedNodes > 1 ? $"{failure.Reason}. It had failed on another node before."
-        : $"{failure.Reason}. No other node can run it.";
+        failure.Lane == UnitLane.Overflow ? $"{Sentence(failure.Reason)} It had failed on the fleet before, and now on an overflow node."
+        : failure.FailedNodes > 1 ? $"{Sentence(failure.Reason)} It had failed on another node before."
+        : $"{Sentence(failure.Reason)} No other node can run it.";
 
     /// <summary>Why the job fails although another node might have run the unit: our own fault, and what the creator can do.</summary>
     public static string CauseOfOurs(UnitFailure failure) =>
-        $"{failure.Reason}. The platform could not place it again. Completed units are kept; submit the others as a new job.";
+        $"{Sentence(failure.Reason)} The platform could not place it again. Completed units are kept; submit the others as a new job.";
 
     /// <summary>A node that refuses is asked again later and later: it may only be busy with cleaning up.</summary>
     public static TimeSpan RefusalPause(int refusals) => TimeSpan.FromSeconds(Math.Min(60, 2 * Math.Pow(5, Math.Max(0, refusals - 1))));
+
+    /// <summary>What nodes say are whole sentences, what we say of them ourselves need not be.</summary>
+    private static string Sentence(string reason) => reason.TrimEnd() is var text && text.EndsWith('.') ? text : $"{text}.";
 }
