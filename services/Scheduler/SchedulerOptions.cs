@@ -49,6 +49,13 @@ internal sealed class SchedulerOptions
     [Range(1, 3600)]
     public int MissingAttemptGraceSeconds { get; set; } = 30;
 
+    /// <value>
+    /// How long a unit waits that a placer was just giving to a node when it was killed. A live one needs a fraction of it; a claim that runs out
+    /// earlier than its lease costs another look. Default 30.
+    /// </value>
+    [Range(2, 3600)]
+    public int ClaimSeconds { get; set; } = 30;
+
     /// <value>Pause between two revocations of the same attempt while the node does not confirm. Default 10.</value>
     [Range(1, 3600)]
     public int RevocationRetrySeconds { get; set; } = 10;

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Attempts;
@@ -12,10 +13,8 @@ internal sealed record ClaimedUnit(JobId JobId, int UnitIndex, DateTimeOffset Re
 /// Claims, parks and examines pending rows. A claim is a short transaction of its own: the lease that follows runs elsewhere, under the node's owner,
 /// and deletes the row only if the claim still stands. A placer that died leaves claims that run out.
 /// </summary>
-internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
+internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time, IOptions<SchedulerOptions> scheduler)
 {
-    private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
-
     // Bounds one claim; the next one goes on, since claimed and parked rows drop out.
     private const int MostJobs = 500;
     private const int MostUnits = 256;
@@ -40,7 +39,7 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
             taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, last_leased_at NULLS FIRST, submitted_at LIMIT $4)
             {Take}
             """,
-            claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), new TypedValue(null, NpgsqlTypes.NpgsqlDbType.TimestampTz));
+            claimId, now, now.AddSeconds(scheduler.Value.ClaimSeconds), Math.Clamp(wanted, 1, MostUnits), new TypedValue(null, NpgsqlTypes.NpgsqlDbType.TimestampTz));
         return await ReadAsync(command, cancellationToken);
     }
 
@@ -73,7 +72,7 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time)
             taken AS (SELECT job_id, unit_index FROM found ORDER BY turn, last_leased_at NULLS FIRST, submitted_at LIMIT $4)
             {Take}
             """,
-            claimId, now, now + ClaimLength, Math.Clamp(wanted, 1, MostUnits), since,
+            claimId, now, now.AddSeconds(scheduler.Value.ClaimSeconds), Math.Clamp(wanted, 1, MostUnits), since,
             nodesWithRoom.Select(node => node.RecipientKeyId).ToArray(), nodesWithRoom.Select(node => SqlNames.Of(node.Capabilities.DeviceKind)).ToArray(),
             nodesWithRoom.Select(node => node.FreeMemoryBytes).ToArray(), nodesWithRoom.Select(node => node.Capabilities.ScratchBytes).ToArray(),
             nodesWithRoom.Select(node => SqlNames.Of(node.Lane)).ToArray());
