@@ -86,14 +86,33 @@ public sealed class OverflowTests(OverflowPlatform platform) : IClassFixture<Ove
     }
 
     [Fact]
+    public async Task Cancelling_stops_an_overflow_agents_unit_and_gives_back_what_was_held()
+    {
+        var creator = await platform.NewCreatorAsync("Selma");
+        var draft = await DraftAsync(overflow: true, failing: 0, failAfterMilliseconds: 200, units: 1, elsewhere: "hang");
+        var submitted = await creator.Jobs.SubmitAsync(draft, null, Token);
+        await OnAnAgentAsync(creator, draft.JobId);
+
+        var task = await creator.Jobs.CancelAsync(submitted.TaskId, Token);
+
+        Assert.Equal(TaskState.Canceled, task.Status.State);
+        // The agent has confirmed that the unit's run is over; until then its slot would stay reserved.
+        await Wait.ForAsync(
+            () => platform.SqlAsync<string>(
+                "SELECT a.status FROM scheduler.attempts a JOIN scheduler.jobs j USING (job_id) WHERE j.client_job_id = $1 ORDER BY a.number DESC LIMIT 1", draft.JobId.Value),
+            status => status == "revoked", "the agent to confirm that it has stopped");
+        Assert.Equal(0, (await creator.Jobs.GetSummaryAsync(draft.JobId, Token)).Money.ChargedMicrocredits);
+        await Books.AssertClosedAsync(platform, creator, draft.JobId);
+        await NoAgentsAsync();
+    }
+
+    [Fact]
     public async Task A_scheduler_that_is_killed_while_an_agent_works_finds_it_again_and_starts_no_second_one()
     {
         var creator = await platform.NewCreatorAsync("Quentin");
         var draft = await DraftAsync(overflow: true, failing: 0, failAfterMilliseconds: 3000, units: 1);
         var submitted = await creator.Jobs.SubmitAsync(draft, null, Token);
-        await Wait.ForAsync(
-            () => creator.Jobs.GetSummaryAsync(draft.JobId, Token), summary => summary.Units[0].Attempts.Any(attempt => attempt is { EndedAt: null, NodeName: var name } && name.StartsWith("overflow-", StringComparison.Ordinal)),
-            "the unit to run on an overflow agent");
+        await OnAnAgentAsync(creator, draft.JobId);
         var agents = await platform.AgentsAsync();
 
         await platform.CrashAsync("scheduler");
@@ -106,7 +125,7 @@ public sealed class OverflowTests(OverflowPlatform platform) : IClassFixture<Ove
         await Books.AssertClosedAsync(platform, creator, draft.JobId);
     }
 
-    private async Task<JobDraft> DraftAsync(bool overflow, int failing, int failAfterMilliseconds, int units = 3, string onNodes = "node-")
+    private async Task<JobDraft> DraftAsync(bool overflow, int failing, int failAfterMilliseconds, int units = 3, string onNodes = "node-", string elsewhere = "succeed")
     {
         var module = await platform.SimulatedModuleAsync();
         return new JobDraft
@@ -115,7 +134,7 @@ public sealed class OverflowTests(OverflowPlatform platform) : IClassFixture<Ove
             Units =
             [
                 .. Enumerable.Range(0, units).Select(unit => unit == failing
-                    ? JsonSerializer.SerializeToElement(new { simulate = new { behaviour = "fail", onNodes, milliseconds = failAfterMilliseconds } })
+                    ? JsonSerializer.SerializeToElement(new { simulate = new { behaviour = "fail", onNodes, elsewhere, milliseconds = failAfterMilliseconds } })
                     : JsonSerializer.SerializeToElement(new { frame = unit })),
             ],
             Assets = [new DraftAsset("", [AssetSource.FromBytes("scene.txt", Encoding.UTF8.GetBytes("a scene"))])],
@@ -125,6 +144,11 @@ public sealed class OverflowTests(OverflowPlatform platform) : IClassFixture<Ove
             AllowOverflow = overflow,
         };
     }
+
+    private static Task<JobSummary> OnAnAgentAsync(RenderTrustClient creator, JobId jobId) => Wait.ForAsync(
+        () => creator.Jobs.GetSummaryAsync(jobId, Token),
+        summary => summary.Units[0].Attempts.Any(attempt => attempt is { EndedAt: null, NodeName: var name } && name.StartsWith("overflow-", StringComparison.Ordinal)),
+        "the unit to run on an overflow agent");
 
     /// <summary>Agents of the test before end by themselves.</summary>
     private async Task NoAgentsAsync() => await Wait.ForAsync(platform.AgentsAsync, agents => agents.Count == 0, "every overflow agent to end by itself");

@@ -10,8 +10,8 @@ namespace RenderTrust.Agent.Running;
 /// Fake work for tests and load: no module runs, the output depends only on the unit's own document. It calls itself
 /// <c>simulate</c> in the node's capabilities, so nobody can take its results for real ones.
 /// A parameter <c>simulate</c>, of the unit or else of the job, chooses the course:
-/// <c>{"behaviour": "succeed|fail|hang|outOfMemory|outputTooLarge", "milliseconds": 0, "onNodes": "node-"}</c>. With <c>onNodes</c> the behaviour is that
-/// of nodes whose name begins so; others succeed.
+/// <c>{"behaviour": "succeed|fail|hang|outOfMemory|outputTooLarge", "milliseconds": 0, "onNodes": "node-", "elsewhere": "succeed"}</c>.
+/// With <c>onNodes</c> the behaviour is that of nodes whose name begins so, and <c>elsewhere</c> that of the others.
 /// </summary>
 internal sealed class SimulateRunner(TimeProvider time, TimeSpan workPerUnit, string nodeName) : IUnitRunner
 {
@@ -71,7 +71,7 @@ internal sealed class SimulateRunner(TimeProvider time, TimeSpan workPerUnit, st
 
         var here = !course.TryGetProperty("onNodes", out var nodes) || nodeName.StartsWith(nodes.GetString() ?? "", StringComparison.Ordinal);
         return (
-            here && course.TryGetProperty("behaviour", out var behaviour) ? behaviour.GetString() ?? "succeed" : "succeed",
+            course.TryGetProperty(here ? "behaviour" : "elsewhere", out var behaviour) ? behaviour.GetString() ?? "succeed" : "succeed",
             course.TryGetProperty("milliseconds", out var milliseconds) ? TimeSpan.FromMilliseconds(milliseconds.GetInt32()) : workPerUnit);
     }
 

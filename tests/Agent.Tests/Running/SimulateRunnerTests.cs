@@ -21,19 +21,21 @@ public sealed class SimulateRunnerTests : UnitRunnerContract
     }
 
     [Theory]
-    [InlineData("node-", true)]
-    [InlineData("overflow-", false)]
-    public async Task A_behaviour_can_be_that_of_some_nodes_only(string onNodes, bool fails)
+    [InlineData("fail@node-", UnitExit.ModuleFailed)]
+    [InlineData("fail@overflow-", UnitExit.Succeeded)]
+    [InlineData("fail@node-@outOfMemory", UnitExit.ModuleFailed)]
+    [InlineData("fail@overflow-@outOfMemory", UnitExit.OutOfMemory)]
+    internal async Task A_behaviour_can_be_that_of_some_nodes_only(string behaviour, UnitExit expected)
     {
-        using var unit = MakeUnit($"fail@{onNodes}");
+        using var unit = MakeUnit(behaviour);
 
-        Assert.Equal(fails ? UnitExit.ModuleFailed : UnitExit.Succeeded, (await Runner.RunAsync(unit.Run, Token)).Exit);
+        Assert.Equal(expected, (await Runner.RunAsync(unit.Run, Token)).Exit);
     }
 
     private protected override object Parameters(string behaviour)
     {
         var parts = behaviour.Split('@');
-        return new { simulate = new { behaviour = Behaviours.GetValueOrDefault(parts[0], parts[0]), onNodes = parts.ElementAtOrDefault(1) ?? "" } };
+        return new { simulate = new { behaviour = Behaviours.GetValueOrDefault(parts[0], parts[0]), onNodes = parts.ElementAtOrDefault(1) ?? "", elsewhere = parts.ElementAtOrDefault(2) ?? "succeed" } };
     }
 
     private protected override Task<IUnitRunner> CreateRunnerAsync() =>

@@ -73,6 +73,25 @@ public sealed class LaneTests(WorldFixture fixture) : IClassFixture<WorldFixture
     }
 
     [Fact]
+    public async Task An_agent_gets_no_unit_that_the_jobs_cap_does_not_cover_any_more()
+    {
+        var creator = await world.CreatorAsync();
+        var fleet = await world.NodeAsync("fleet", slots: 2);
+        var pool = await PoolKeyAsync();
+        var spec = SchedulerWorld.Spec([fleet, fleet with { KeyId = pool }], units: 1);
+        await OverflowedAsync(creator, spec, fleet);
+        await world.ScalarAsync<string>("SELECT outcome FROM ledger.close_hold_v1(public.key_of($1), 'by the test')", spec.JobId.Value);
+
+        await world.NodeAsync("overflow-1", keyId: pool);
+
+        var job = await world.EndedAsync(spec.JobId, creator);
+        Assert.Equal(JobStatus.Failed, job.Status);
+        Assert.Contains("hold does not cover another unit", job.Reason, StringComparison.Ordinal);
+        Assert.Single(job.Units[0].Attempts);
+        Assert.Equal(0, await world.CapturedAsync(spec.JobId));
+    }
+
+    [Fact]
     public async Task A_unit_that_an_agent_refused_or_lost_stays_in_the_lane()
     {
         var creator = await world.CreatorAsync();
