@@ -39,15 +39,15 @@ public sealed class PageTests(PlatformFixture platform, BrowserFixture browser)
         await visitor.SignInAsync(await platform.NewCreatorAsync("Ada"));
         var page = visitor.Page;
 
-        Assert.True(await LightnessAsync(page) < 0.2);
+        await Wait.ForAsync(() => LightnessAsync(page), lightness => lightness < 0.2);
         await page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = ColorScheme.Light });
-        Assert.True(await LightnessAsync(page) > 0.8);
+        await Wait.ForAsync(() => LightnessAsync(page), lightness => lightness > 0.8);
         await page.Keyboard.PressAsync("t");
         await page.Keyboard.PressAsync("t");
-        Assert.True(await LightnessAsync(page) < 0.2);
+        await Wait.ForAsync(() => LightnessAsync(page), lightness => lightness < 0.2);
         await page.ReloadAsync();
         await Expect(page.GetByRole(AriaRole.Button, new() { Name = "Theme: dark (t)" })).ToBeVisibleAsync();
-        Assert.True(await LightnessAsync(page) < 0.2);
+        await Wait.ForAsync(() => LightnessAsync(page), lightness => lightness < 0.2);
         visitor.WasContent();
     }
 

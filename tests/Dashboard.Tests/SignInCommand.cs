@@ -27,12 +27,13 @@ internal sealed class SignInCommand : IAsyncDisposable
         return new SignInCommand(process, new Uri(JsonElement.Parse(line).GetProperty("link").GetString()!));
     }
 
-    /// <summary>Waits for its end; the browser's name when one came.</summary>
+    /// <summary>Waits for its end. Output is all that it said: the browser's name when one came, the cause when it failed.</summary>
     public async Task<(int ExitCode, string Output)> EndAsync()
     {
-        var output = await _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var said = await Task.WhenAll(
+            _process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), _process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        return (_process.ExitCode, output);
+        return (_process.ExitCode, string.Concat(said));
     }
 
     public async ValueTask DisposeAsync()

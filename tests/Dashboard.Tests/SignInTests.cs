@@ -166,8 +166,9 @@ public sealed class SignInTests(PlatformFixture platform, BrowserFixture browser
         });
         await visitor.Page.GotoAsync(command.Link.ToString());
 
-        var (exitCode, _) = await command.EndAsync();
+        var (exitCode, output) = await command.EndAsync();
         Assert.NotEqual(0, exitCode);
+        Assert.Contains("not proven", output, StringComparison.Ordinal);
         Assert.Equal(0L, await platform.SqlAsync<long>("SELECT count(*) FROM identity.sign_ins i JOIN identity.devices d USING (device_id) WHERE d.tenant_id = $1 AND handed_over IS NOT NULL", creator.Profile.Facts.TenantId.Value));
         Assert.Equal(0L, await platform.SqlAsync<long>("SELECT count(*) FROM identity.sessions WHERE tenant_id = $1 AND ended_at IS NULL", creator.Profile.Facts.TenantId.Value));
     }

@@ -130,7 +130,7 @@ function Tile({ frame, opener, onOpen }: { frame: Frame; opener: OutputOpener | 
   const name = state.kind === 'opened' ? state.output.name : `Unit ${frame.unitIndex}`;
   return (
     <li ref={ref} className="group overflow-hidden rounded-lg border border-line bg-surface focus-within:border-accent">
-      <button type="button" onClick={onOpen} disabled={state.kind !== 'opened'} className="block w-full text-left" aria-label={`Open ${name} of unit ${frame.unitIndex}`} data-frame={frame.unitIndex}>
+      <button type="button" onClick={onOpen} disabled={state.kind !== 'opened'} className="block w-full text-left" data-frame={frame.unitIndex}>
         <div className="checkers grid aspect-video place-items-center overflow-hidden">
           {opener === null && <Icon name="lock" size={18} className="text-muted" />}
           {opener !== null && state.kind === 'opening' && <div className="size-full animate-pulse bg-sunken" />}
@@ -143,7 +143,11 @@ function Tile({ frame, opener, onOpen }: { frame: Frame; opener: OutputOpener | 
           {state.kind === 'failed' && <p className="p-3 text-xs text-bad">{state.error.message}</p>}
         </div>
         <div className="flex justify-between gap-2 border-t border-line px-2.5 py-1.5 text-xs">
-          <span className="truncate font-medium">{name}</span>
+          <span className="truncate font-medium">
+            {state.kind === 'opened' && <span className="sr-only">Open </span>}
+            {name}
+            {state.kind === 'opened' && <span className="sr-only"> of unit {frame.unitIndex}</span>}
+          </span>
           <span className="shrink-0 text-muted">{state.kind === 'opened' ? bytes(state.output.sizeBytes) : ''}</span>
         </div>
       </button>
