@@ -23,6 +23,7 @@ public sealed class ProjectArrowTests
         ["gateway/Gateway"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres", "libs/A2A", "libs/EdgeProtocol"],
         ["edge/Agent"] = ["libs/Contracts", "libs/EdgeProtocol", "libs/Sealing"],
         ["edge/Sidecar"] = ["libs/Postgres", "libs/TaskHubProtocol"],
+        ["load/WorkflowLoad"] = ["libs/compat/Dapr.Workflow"],
         ["clients/Client"] = ["libs/Contracts", "libs/A2A", "libs/Sealing"],
         ["clients/Cli"] = ["clients/Client"],
     };

@@ -4,7 +4,6 @@ using Dapr.Workflow.Client;
 using Dapr.Workflow.Registration;
 using Dapr.Workflow.Serialization;
 using Dapr.Workflow.Worker;
-using Grpc.Net.Client;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -110,7 +109,7 @@ public static class WorkflowServiceCollectionExtensions
         public DaprWorkflowBuilder WithGrpcMessageSizeLimits(int? maxReceiveMessageSize, int? maxSendMessageSize)
         {
             var options = (WorkflowRuntimeOptions)Services.First(service => service.ServiceType == typeof(WorkflowRuntimeOptions)).ImplementationInstance!;
-            var channel = options.GrpcChannelOptions ?? new GrpcChannelOptions();
+            var channel = options.GrpcChannelOptions ?? SidecarChannel.NewOptions();
             (channel.MaxReceiveMessageSize, channel.MaxSendMessageSize) = (maxReceiveMessageSize, maxSendMessageSize);
             options.UseGrpcChannelOptions(channel);
             return this;

@@ -32,6 +32,13 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
 
     public async Task StartAsync()
     {
+        Launch();
+        await ReadyAsync();
+    }
+
+    /// <summary>Starts the process and does not wait for it.</summary>
+    public void Launch()
+    {
         WriteFiles();
         var start = new ProcessStartInfo("dotnet") { ArgumentList = { Program, "run", "-f", Path.Combine(root, "dapr.yaml") }, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DAPR_API_TOKEN"] = ApiToken;
@@ -40,13 +47,17 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
         process.ErrorDataReceived += Keep;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        await Wait.UntilAsync("the sidecar is ready", async () =>
-        {
-            Assert.False(process.HasExited, $"The sidecar has ended:\n{Output}");
-            using var answer = await Http.GetAsync(new Uri($"http://127.0.0.1:{One.Http}/v1.0/healthz"), TestContext.Current.CancellationToken);
-            return answer.StatusCode == HttpStatusCode.NoContent;
-        }, () => Output);
     }
+
+    /// <summary>Fails when the process has ended by itself.</summary>
+    public void AssertRunning() => Assert.False(process!.HasExited, $"The sidecar has ended:\n{Output}");
+
+    public Task ReadyAsync(TimeSpan? limit = null) => Wait.UntilAsync("the sidecar is ready", async () =>
+    {
+        AssertRunning();
+        using var answer = await Http.GetAsync(new Uri($"http://127.0.0.1:{One.Http}/v1.0/healthz"), TestContext.Current.CancellationToken);
+        return answer.StatusCode == HttpStatusCode.NoContent;
+    }, () => Output, limit);
 
     /// <summary>What the sidecar has written so far.</summary>
     public string Output
@@ -58,6 +69,13 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
                 return output.ToString();
             }
         }
+    }
+
+    /// <summary>Sends a signal by name; STOP freezes the process with its connections, CONT wakes it.</summary>
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", ["-s", name, $"{process!.Id}"]);
+        kill.WaitForExit();
     }
 
     /// <summary>SIGKILL: nothing is put in order.</summary>

@@ -88,7 +88,7 @@ public sealed class WorkerTests
     }
 
     [Fact]
-    public async Task A_lost_stream_is_opened_again_five_seconds_later_and_for_ever()
+    public async Task A_lost_stream_is_opened_again_within_five_seconds_and_for_ever()
     {
         await using var rig = await WorkerRig.StartAsync(Echo);
 

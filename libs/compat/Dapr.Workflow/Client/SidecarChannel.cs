@@ -41,14 +41,18 @@ internal sealed class SidecarChannel : IDisposable
         string? Setting(string name) => configuration?[name] is { Length: > 0 } value ? value : environment[name] is { Length: > 0 } other ? other : null;
 
         var address = Setting("DAPR_GRPC_ENDPOINT") ?? $"http://127.0.0.1:{Setting("DAPR_GRPC_PORT") ?? "50001"}";
-        var channel = GrpcChannel.ForAddress(address, options ?? new GrpcChannelOptions
-        {
-            // Histories may be as large as the sidecar's own limit allows.
-            MaxReceiveMessageSize = null,
-            MaxSendMessageSize = null,
-        });
-        return new SidecarChannel(channel, Setting("DAPR_API_TOKEN"));
+        return new SidecarChannel(GrpcChannel.ForAddress(address, options ?? NewOptions()), Setting("DAPR_API_TOKEN"));
     }
+
+    public static GrpcChannelOptions NewOptions() => new()
+    {
+        // Histories may be as large as the sidecar's own limit allows.
+        MaxReceiveMessageSize = null,
+        MaxSendMessageSize = null,
+        // By default a channel that has failed a few times keeps failing for up to two minutes without trying, long after the sidecar is back.
+        InitialReconnectBackoff = TimeSpan.FromMilliseconds(100),
+        MaxReconnectBackoff = TimeSpan.FromSeconds(2),
+    };
 
     public void Dispose() => channel.Dispose();
 }

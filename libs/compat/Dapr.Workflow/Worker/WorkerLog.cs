@@ -7,7 +7,7 @@ internal static partial class WorkerLog
     [LoggerMessage(LogLevel.Information, "Workflow worker connected to {Address} with {Workflows} workflows and {Activities} activities")]
     public static partial void LogConnected(this ILogger logger, string address, int workflows, int activities);
 
-    [LoggerMessage(LogLevel.Warning, "Workflow worker lost {Address}; it tries again every {DelaySeconds} s. Check that the sidecar runs and that DAPR_GRPC_PORT names its port")]
+    [LoggerMessage(LogLevel.Warning, "Workflow worker lost {Address}; it tries again at once, then at most every {DelaySeconds} s. Check that the sidecar runs and that DAPR_GRPC_PORT names its port")]
     public static partial void LogDisconnected(this ILogger logger, Exception? exception, string address, double delaySeconds);
 
     [LoggerMessage(LogLevel.Debug, "Workflow worker did not reach {Address} either")]

@@ -12,7 +12,10 @@ namespace Dapr.Workflow.Worker;
 internal sealed class WorkflowWorker(
     SidecarChannel sidecar, WorkItemRunner runner, WorkflowRuntimeOptions options, TimeProvider time, ILogger<WorkflowWorker> logger) : BackgroundService
 {
-    private static readonly TimeSpan ReconnectDelay = TimeSpan.FromSeconds(5);
+    // A sidecar that was started again is found at once; one that is away is not asked more often than the official worker asks.
+    private static readonly TimeSpan ReconnectDelayMin = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ReconnectDelayMax = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SteadyAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan GreetingInterval = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan GreetingPatience = TimeSpan.FromSeconds(10);
 
@@ -43,9 +46,11 @@ internal sealed class WorkflowWorker(
         }
 
         var wasConnected = true;
+        var delay = ReconnectDelayMin;
         while (!close.IsCancellationRequested)
         {
             Exception? cause = null;
+            var startedAt = time.GetTimestamp();
             try
             {
                 await ServeAsync(() => wasConnected = true);
@@ -61,15 +66,16 @@ internal sealed class WorkflowWorker(
 
             if (wasConnected)
             {
-                logger.LogDisconnected(cause, sidecar.Address, ReconnectDelay.TotalSeconds);
+                logger.LogDisconnected(cause, sidecar.Address, ReconnectDelayMax.TotalSeconds);
             }
             else
             {
                 logger.LogStillDisconnected(cause, sidecar.Address);
             }
 
+            delay = wasConnected && time.GetElapsedTime(startedAt) > SteadyAfter ? ReconnectDelayMin : delay * 2 > ReconnectDelayMax ? ReconnectDelayMax : delay * 2;
             wasConnected = false;
-            await Task.Delay(ReconnectDelay, time, close.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(delay, time, close.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

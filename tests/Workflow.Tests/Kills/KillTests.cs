@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using RenderTrust.TestKit;
+
+namespace RenderTrust.Workflow.Tests.Kills;
+
+/// <summary>
+/// The sidecar host is killed at random moments, also while it starts, and a worker now and then, while clients start workflows of every shape.
+/// 12 kills, or 250 with RENDERTRUST_LONG=1; RENDERTRUST_SEED repeats the choices.
+/// </summary>
+[Collection(nameof(Alone))]
+public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabase>
+{
+    private const int StartMsMax = 700;
+    private const int PauseMsMax = 800;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_workflow_that_was_started_ends_exactly_once_however_often_the_sidecar_is_killed()
+    {
+        var kills = KillRig.IsLong ? 250 : 12;
+        await using var rig = await KillRig.StartAsync(database, hosts: 1, workersEach: 2);
+        var watch = Stopwatch.StartNew();
+
+        var (early, workerKills) = await KillAsync(rig, kills);
+        var verdict = await rig.EndAsync();
+
+        Console.WriteLine(
+            $"Measured crash suite of the workflow engine: the sidecar killed {kills} times ({early} while it started), workers {workerKills} times, in {watch.Elapsed.TotalSeconds:F0} s, RENDERTRUST_SEED={KillRig.Seed}: "
+            + verdict.Describe(rig.Starters));
+        Assert.True(verdict.Wrong.Count == 0, string.Join('\n', verdict.Wrong.Take(30)));
+        Assert.True(rig.Starters.Complaints.IsEmpty, string.Join('\n', rig.Starters.Complaints.Take(30)));
+    }
+
+    private static async Task<(int Early, int WorkerKills)> KillAsync(KillRig rig, int kills)
+    {
+        var random = new Random(KillRig.Seed);
+        var sidecar = rig.Sidecars[0];
+        var (early, workerKills) = (0, 0);
+        for (var kill = 1; kill <= kills; kill++)
+        {
+            if (kill > 1 && random.Next(6) == 0)
+            {
+                early++;
+                await Task.Delay(random.Next(StartMsMax), Token);
+            }
+            else
+            {
+                await sidecar.ReadyAsync(KillRig.BackLimit);
+                await rig.WorkflowsEndAsync(sidecar);
+                await Task.Delay(random.Next(PauseMsMax), Token);
+            }
+
+            if (random.Next(3) == 0)
+            {
+                workerKills++;
+                var worker = rig.Workers[random.Next(rig.Workers.Count)];
+                await worker.KillAsync(Token);
+                worker.Launch();
+            }
+
+            await sidecar.KillAsync();
+            sidecar.Launch();
+        }
+
+        await sidecar.ReadyAsync(KillRig.BackLimit);
+        return (early, workerKills);
+    }
+}
+
+/// <summary>Tests that load the machine run after the others, one by one.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
