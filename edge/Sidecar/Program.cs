@@ -24,7 +24,7 @@ try
     void Stop(PosixSignalContext context)
     {
         context.Cancel = true;
-        host.Lifetime.Stop();
+        host.Lifetime.Stop($"{context.Signal}");
     }
 }
 catch (ConfigurationException e)

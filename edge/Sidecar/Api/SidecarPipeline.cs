@@ -52,7 +52,7 @@ internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens t
     public static Task UnknownAsync(HttpContext context)
     {
         var path = context.Request.Path.Value!;
-        ReadOnlySpan<string> blocks = ["workflows", "configuration", "lock", "unlock", "jobs", "crypto", "conversation", "bindings", "query"];
+        ReadOnlySpan<string> blocks = ["configuration", "lock", "unlock", "jobs", "crypto", "conversation", "bindings", "query"];
         foreach (var block in blocks)
         {
             if (path.StartsWith("/v1.0", StringComparison.Ordinal) && path.Contains($"/{block}", StringComparison.Ordinal))

@@ -37,14 +37,20 @@ internal sealed class PortTakenException(string appId, string what, int port, st
     public int Port => port;
 }
 
-/// <summary>Asks the whole host to end; the reason does not matter.</summary>
+/// <summary>Asks the whole host to end. Only the log tells the causes apart.</summary>
 internal sealed class SidecarLifetime
 {
     private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Task StopRequested => stopRequested.Task;
 
-    public void Stop() => stopRequested.TrySetResult();
+    public string Cause { get; private set; } = "its owner";
+
+    public void Stop(string cause)
+    {
+        Cause = cause;
+        stopRequested.TrySetResult();
+    }
 }
 
 /// <summary>The whole sidecar host: endpoints, components, supervised apps.</summary>
@@ -172,7 +178,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         }
 
         isStopped = true;
-        LogStopping(logger);
+        LogStopping(logger, Lifetime.Cause);
         status.SetStopping();
         await Task.WhenAll(supervisors.Select(supervisor => supervisor.DisposeAsync().AsTask()));
 
@@ -251,10 +257,11 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         SecretsHttp.Map(web);
         actorsHttp.Map(web);
         workflowsHttp.Map(web);
-        MetadataHttp.Map(web, actors, lifetime.Stop);
+        MetadataHttp.Map(web, actors, () => lifetime.Stop("HTTP /v1.0/shutdown"));
         web.MapGrpcService<DaprService>();
         web.MapGrpcService<TaskHubService>();
-        web.MapFallback(SidecarPipeline.UnknownAsync);
+        // Also for paths whose last part looks like a file, which the default pattern leaves out.
+        web.MapFallback("{*path}", SidecarPipeline.UnknownAsync);
         return web;
     }
 
@@ -321,8 +328,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     [LoggerMessage(LogLevel.Warning, "{Resource} is read by daprd only: the embedded sidecar does not apply it")]
     private static partial void LogIgnored(ILogger logger, string resource);
 
-    [LoggerMessage(LogLevel.Information, "Stopping: subscriptions end, calls under way finish, then the apps stop")]
-    private static partial void LogStopping(ILogger logger);
+    [LoggerMessage(LogLevel.Information, "Stopping, asked by {Cause}: subscriptions end, calls under way finish, then the apps stop")]
+    private static partial void LogStopping(ILogger logger, string cause);
 
     [LoggerMessage(LogLevel.Warning, "setpriv (util-linux) was not found: apps will outlive this host if it is killed")]
     private static partial void LogNoWrapper(ILogger logger);

@@ -183,7 +183,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
 
     public Task<Empty> Shutdown(ShutdownRequest request, ServerCallContext context) => GuardAsync(context, _ =>
     {
-        lifetime.Stop();
+        lifetime.Stop("gRPC Shutdown");
         return Task.FromResult(new Empty());
     });
 
@@ -195,7 +195,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
         }
         catch (DaprError e)
         {
-            throw new RpcException(new Status(e.GrpcStatus, $"{e.Code}: {e.Message}"));
+            throw Refusal.Of(e.GrpcStatus, $"{e.Code}: {e.Message}");
         }
     }
 

@@ -151,7 +151,7 @@ internal sealed class TaskHubService(WorkflowEngines engines)
         }
         catch (WorkflowError e)
         {
-            throw new RpcException(new Status(e.Status, e.Message));
+            throw Refusal.Of(e.Status, e.Message);
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
         {

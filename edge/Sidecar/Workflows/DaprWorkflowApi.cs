@@ -133,6 +133,15 @@ internal sealed class DaprWorkflowApi(WorkflowEngines engines)
         {
             throw new DaprError(400, StatusCode.InvalidArgument, code, $"{what}: {e.Message}");
         }
+        catch (WorkflowError e) when (e.IsUnknownInstance)
+        {
+            throw new DaprError(404, StatusCode.NotFound, code, $"{what}: {e.Message}");
+        }
+        catch (WorkflowError e) when (e.Status is StatusCode.AlreadyExists or StatusCode.Unknown)
+        {
+            // The caller's view of the instance is not the present one; daprd blames itself for these.
+            throw new DaprError(409, e.Status == StatusCode.AlreadyExists ? StatusCode.AlreadyExists : StatusCode.FailedPrecondition, code, $"{what}: {e.Message}");
+        }
         catch (WorkflowError e) when (e.Status == StatusCode.FailedPrecondition)
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_RUNTIME_NOT_FOUND", e.Message);

@@ -81,9 +81,9 @@ public sealed class HttpTests(TestDatabase database) : IClassFixture<TestDatabas
     [InlineData("GET", "none", 404, "ERR_INSTANCE_ID_NOT_FOUND")]
     [InlineData("POST", "none/terminate", 404, "ERR_INSTANCE_ID_NOT_FOUND")]
     [InlineData("POST", "none/purge", 404, "ERR_INSTANCE_ID_NOT_FOUND")]
-    [InlineData("POST", "none/pause", 500, "ERR_PAUSE_WORKFLOW")]
-    [InlineData("POST", "none/resume", 500, "ERR_RESUME_WORKFLOW")]
-    [InlineData("POST", "none/raiseEvent/x", 500, "ERR_RAISE_EVENT_WORKFLOW")]
+    [InlineData("POST", "none/pause", 404, "ERR_PAUSE_WORKFLOW")]
+    [InlineData("POST", "none/resume", 404, "ERR_RESUME_WORKFLOW")]
+    [InlineData("POST", "none/raiseEvent/x", 404, "ERR_RAISE_EVENT_WORKFLOW")]
     [InlineData("GET", "a%7C%7Cb", 400, "ERR_GET_WORKFLOW")]
     public async Task Refusals_have_daprds_codes(string verb, string path, int status, string code)
     {
