@@ -9,6 +9,9 @@ namespace RenderTrust.Workflow.Tests.EndToEnd;
 /// <summary>The embedded sidecar as a process of its own, on a real Postgres, serving apps that run elsewhere. It can be killed and started again.</summary>
 public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
 {
+    /// <summary>The sidecar's exit code for this.</summary>
+    private const int PortTaken = 3;
+
     private static readonly HttpClient Http = new();
 
     private readonly string root = Directory.CreateTempSubdirectory("rt-workflow-").FullName;
@@ -54,6 +57,13 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
 
     public Task ReadyAsync(TimeSpan? limit = null) => Wait.UntilAsync("the sidecar is ready", async () =>
     {
+        if (process is { HasExited: true, ExitCode: PortTaken })
+        {
+            // While it was down, a neighbour on this machine had one of its ports for a moment.
+            process.Dispose();
+            Launch();
+        }
+
         AssertRunning();
         using var answer = await Http.GetAsync(new Uri($"http://127.0.0.1:{One.Http}/v1.0/healthz"), TestContext.Current.CancellationToken);
         return answer.StatusCode == HttpStatusCode.NoContent;

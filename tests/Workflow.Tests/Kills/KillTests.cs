@@ -5,7 +5,7 @@ namespace RenderTrust.Workflow.Tests.Kills;
 
 /// <summary>
 /// The sidecar host is killed at random moments, also while it starts, and a worker now and then, while clients start workflows of every shape.
-/// 12 kills, or 250 with RENDERTRUST_LONG=1; RENDERTRUST_SEED repeats the choices.
+/// 12 kills, 250 with RENDERTRUST_LONG=1, or RENDERTRUST_KILLS; RENDERTRUST_SEED repeats the choices.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabase>
@@ -18,7 +18,7 @@ public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task Every_workflow_that_was_started_ends_exactly_once_however_often_the_sidecar_is_killed()
     {
-        var kills = KillRig.IsLong ? 250 : 12;
+        var kills = int.TryParse(Environment.GetEnvironmentVariable("RENDERTRUST_KILLS"), out var given) ? given : KillRig.IsLong ? 250 : 12;
         await using var rig = await KillRig.StartAsync(database, hosts: 1, workersEach: 2);
         var watch = Stopwatch.StartNew();
 
