@@ -44,7 +44,7 @@ public sealed class DemoTests
             var file = Path.Combine(folder, "demo.json");
             var run = await Programs.DotnetAsync(
                 [Repository.Cli, "demo", "--chaos", "--json", file, "--frames", $"{frames}", "--out", folder],
-                new Dictionary<string, string> { ["RENDERTRUST_ROOT"] = Repository.Root }, TimeSpan.FromMinutes(8), TestContext.Current.CancellationToken);
+                new Dictionary<string, string> { ["RENDERTRUST_ROOT"] = Repository.Root }, TimeSpan.FromMinutes(15), TestContext.Current.CancellationToken);
             Assert.True(run.ExitCode == 0, run.ToString());
 
             var result = JsonElement.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));

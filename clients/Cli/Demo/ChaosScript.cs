@@ -20,11 +20,13 @@ internal sealed class ChaosScript(CliContext context, LocalPlatform platform, Fu
     /// <summary>Few, so that the job does not end between two kills on a machine with many cores.</summary>
     public const int MostSlots = 2;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    /// <summary>Only for what has gone wrong: a unit takes seconds, and a minute on a machine that has other things to do.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
     private readonly HashSet<int> completed = [];
     private readonly Lock gate = new();
     private TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private bool isOver;
+    private JobUpdate? end;
 
     public int Kills { get; private set; }
 
@@ -38,7 +40,7 @@ internal sealed class ChaosScript(CliContext context, LocalPlatform platform, Fu
                 completed.Add(unit);
             }
 
-            isOver |= update.IsFinal;
+            end = update.IsFinal ? update : end;
             news.TrySetResult();
             news = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
@@ -46,37 +48,48 @@ internal sealed class ChaosScript(CliContext context, LocalPlatform platform, Fu
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await WaitForAnotherUnitAsync(cancellationToken);
+        context.Console.MarkupLineInterpolated($"  [grey]{PlannedKills} kills to come: the first after the first finished unit, the others once the job was seen to go on[/]");
+        await UntilAnotherUnitAsync(0, cancellationToken);
         var node = platform.Processes.Last(process => process.Name == "node-1");
         await KillAsync("the rendering node", node.Pid, cancellationToken);
-        await startNodeAsync(cancellationToken);
-        context.Console.MarkupLine("[green]✓[/] Started the node again: what it had sealed it delivers from its disk, what it had not finished is leased anew under a new token");
+        await RecoverAsync(
+            "Started the node again: what it had sealed it delivers from its disk, what it had not finished is leased anew under a new token",
+            () => startNodeAsync(cancellationToken), cancellationToken);
 
-        await WaitForAnotherUnitAsync(cancellationToken);
         var scheduler = platform.PidOf("scheduler");
         await KillAsync("the scheduler", scheduler, cancellationToken);
-        await TimeAsync(
+        await RecoverAsync(
             "The sidecar host has started a new scheduler, which reads from the database what the old one knew",
-            () => UntilAsync(() => platform.PidOf("scheduler") is var pid && pid != 0 && pid != scheduler && platform.IsReady("scheduler"), "a new scheduler", cancellationToken));
+            () => UntilAsync(() => platform.PidOf("scheduler") is var pid && pid != 0 && pid != scheduler && platform.IsReady("scheduler"), "a new scheduler", cancellationToken),
+            cancellationToken);
 
-        await WaitForAnotherUnitAsync(cancellationToken);
         await KillAsync("the sidecar host, and with it gateway, scheduler, ledger, identity and catalog", platform.Processes.Last(process => process.Name == "sidecar").Pid, cancellationToken);
-        await TimeAsync("All services run again, as after './rendertrust up'", () => platform.StartServicesAsync(cancellationToken));
+        await RecoverAsync("All services run again, as after './rendertrust up'", () => platform.StartServicesAsync(cancellationToken), cancellationToken);
     }
 
-    /// <summary>So that each kill meets a job under way, and each recovery is seen to have worked before the next one.</summary>
-    private async Task WaitForAnotherUnitAsync(CancellationToken cancellationToken)
+    /// <summary>Recovered is what has been seen to work: another unit that was not done when the part was killed.</summary>
+    private async Task RecoverAsync(string result, Func<Task> recover, CancellationToken cancellationToken)
     {
         var before = Count();
+        var watch = Stopwatch.StartNew();
+        await recover();
+        context.Console.MarkupLineInterpolated($"[green]✓[/] {result} [grey]({watch.Elapsed.TotalSeconds:0.0} s)[/]");
+        await UntilAnotherUnitAsync(before, cancellationToken);
+        context.Console.MarkupLineInterpolated($"[green]✓[/] The job goes on: {Count()} of {unitCount} units done [grey]({watch.Elapsed.TotalSeconds:0.0} s after the kill)[/]");
+    }
+
+    private async Task UntilAnotherUnitAsync(int before, CancellationToken cancellationToken)
+    {
         var watch = Stopwatch.StartNew();
         while (Count() == before)
         {
             Task next;
             lock (gate)
             {
-                if (isOver)
+                if (end is not null)
                 {
-                    throw new CliException($"The job was over after {Kills} of {PlannedKills} kills. Give it more frames: --frames {2 * unitCount}.");
+                    throw new CliException(
+                        $"The job ended as {end.State} after {Kills} of {PlannedKills} kills, with {before} of {unitCount} units done: {end.Reason}", platform.Paths.Log("node-1"));
                 }
 
                 next = news.Task;
@@ -108,18 +121,16 @@ internal sealed class ChaosScript(CliContext context, LocalPlatform platform, Fu
             throw new CliException($"All units were done before {what} could be killed. Give the job more frames: --frames {2 * unitCount}.");
         }
 
+        if (pid == 0)
+        {
+            throw new CliException($"There was nothing to kill: {what} did not run.", platform.Paths.Log("sidecar"));
+        }
+
         using var process = Process.GetProcessById(pid);
         process.Kill();
         await process.WaitForExitAsync(cancellationToken);
         Kills++;
         context.Console.MarkupLineInterpolated($"[red]✗[/] kill -9 {pid}: {what}, with {done} of {unitCount} units done");
-    }
-
-    private async Task TimeAsync(string result, Func<Task> recover)
-    {
-        var watch = Stopwatch.StartNew();
-        await recover();
-        context.Console.MarkupLineInterpolated($"[green]✓[/] {result} [grey]({watch.Elapsed.TotalSeconds:0.0} s)[/]");
     }
 
     private static async Task UntilAsync(Func<bool> holds, string what, CancellationToken cancellationToken)
