@@ -20,12 +20,18 @@ internal static class PlatformCommands
         Description = "Most overflow agents: started while units wait that failed on two nodes and whose creators opted in. 0 keeps overflow off.",
         DefaultValueFactory = _ => 0,
     };
+    private static readonly Option<string?> Components = ComponentsOption();
     private static readonly Option<bool> Detach = new("--detach") { Description = "Return when everything is ready; 'down' stops it." };
     private static readonly Option<bool> Json = new("--json") { Description = "Answer as JSON on standard output." };
 
+    public static Option<string?> ComponentsOption() => new("--components")
+    {
+        Description = "The broker behind the services: redis or rabbitmq. Without it the one of the last start, else redis.",
+    };
+
     public static Command Up(CliContext context)
     {
-        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Overflow, Detach, Json };
+        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Overflow, Components, Detach, Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (parsed.GetValue(Json))
@@ -46,7 +52,7 @@ internal static class PlatformCommands
 
             var options = new PlatformOptions(
                 parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development",
-                Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null);
+                Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null, Components: parsed.GetValue(Components));
             var platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
             await context.Console.Status().StartAsync("Starting", async status =>
             {
@@ -115,7 +121,7 @@ internal static class PlatformCommands
 
     private static async Task StartAsync(LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
     {
-        progress("Starting Postgres, Redis and the module registry");
+        progress($"Starting Postgres, {platform.Broker.Name} and the module registry");
         await platform.StartStoresAsync(cancellationToken);
         progress("Starting the services behind their sidecars");
         await platform.StartServicesAsync(cancellationToken);

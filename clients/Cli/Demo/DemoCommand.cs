@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using RenderTrust.Cli.Commands;
 using RenderTrust.Cli.Output;
 using RenderTrust.Cli.Platform;
 using Spectre.Console;
@@ -19,17 +20,18 @@ internal static class DemoCommand
         var output = new Option<string>("--out") { Description = "Folder for the frames and the contact sheet.", DefaultValueFactory = _ => Path.Combine(context.RepositoryRoot, "out") };
         var json = new Option<string?>("--json") { Description = "File to write the result to." };
         var runner = new Option<string>("--runner") { Description = "auto, docker, bubblewrap or process.", DefaultValueFactory = _ => "auto" };
+        var components = PlatformCommands.ComponentsOption();
         var ports = new Option<string>("--ports") { Description = "'auto' takes free ports, 'fixed' the default ones.", DefaultValueFactory = _ => "auto" };
         var keep = new Option<bool>("--keep") { Description = "Leave the platform running afterwards, to look around." };
         var chaos = new Option<bool>("--chaos") { Description = "Kill the rendering node, the scheduler and the sidecar host while the job runs." };
-        var command = new Command("demo", "The main job, end to end, on this machine: sealed scene in, opened frames out, books checked.") { scene, frames, output, json, runner, ports, keep, chaos };
+        var command = new Command("demo", "The main job, end to end, on this machine: sealed scene in, opened frames out, books checked.") { scene, frames, output, json, runner, components, ports, keep, chaos };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var watch = Stopwatch.StartNew();
             var settings = new DemoSettings(
                 parsed.GetValue(scene) ?? Path.Combine(context.RepositoryRoot, "edge/modules/povray/examples/storyboard/storyboard.pov"),
                 parsed.GetValue(frames) ?? (parsed.GetValue(chaos) ? ChaosFrames : DefaultFrames), parsed.GetValue(output)!, parsed.GetValue(runner)!, parsed.GetValue(ports)!,
-                parsed.GetValue(chaos));
+                parsed.GetValue(chaos), parsed.GetValue(components));
             var demo = new DemoRun(context, settings);
             DemoResult result;
             try
@@ -70,4 +72,5 @@ internal static class DemoCommand
 
 /// <param name="Scene">Path of the .pov file.</param>
 /// <param name="Chaos">Kill parts of the platform while the job runs.</param>
-internal sealed record DemoSettings(string Scene, int Frames, string OutputFolder, string Runner, string Ports, bool Chaos);
+/// <param name="Components">The broker; null is Redis.</param>
+internal sealed record DemoSettings(string Scene, int Frames, string OutputFolder, string Runner, string Ports, bool Chaos, string? Components);

@@ -129,9 +129,10 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
     {
         Step = "Starting the platform";
         platform = await LocalPlatform.OpenAsync(
-            paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development", settings.Chaos ? ChaosSettings : null), cancellationToken);
+            paths, new PlatformOptions(settings.Ports, [], "auto", null, "Development", settings.Chaos ? ChaosSettings : null, Components: settings.Components),
+            cancellationToken);
         var watch = Stopwatch.StartNew();
-        await WorkingAsync("Starting Postgres, Redis and the module registry", () => platform.StartStoresAsync(cancellationToken));
+        await WorkingAsync($"Starting Postgres, {platform.Broker.Name} and the module registry", () => platform.StartStoresAsync(cancellationToken));
         await WorkingAsync("Starting gateway, scheduler, ledger, identity and catalog behind their sidecars", () => platform.StartServicesAsync(cancellationToken));
         Done($"The platform runs ({platform.SidecarKind} sidecar, {watch.Elapsed.TotalSeconds:0.0} s): {platform.GatewayUrl}");
     }

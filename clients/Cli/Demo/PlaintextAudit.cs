@@ -29,7 +29,7 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
         {
             places.Add(new SearchedPlace("database dump", await DumpAsync(cancellationToken)));
             AddFolder(places, "blob store", platform.Paths.Blobs);
-            AddFolder(places, "broker", platform.Paths.Redis);
+            AddFolder(places, "broker", platform.Broker.Folder);
             AddFolder(places, "logs", platform.Paths.Logs);
             AddFile(places, "logs", Path.Combine(platform.Paths.Root, "postgres.log"));
             AddFolder(places, "configuration", platform.Paths.Configuration);
@@ -65,9 +65,7 @@ internal sealed class PlaintextAudit(LocalPlatform platform)
 
         await File.WriteAllTextAsync(ControlFile(platform.Paths.Blobs), $"{Convert.ToBase64String(raw)} {Convert.ToBase64String([1, .. raw])} {Convert.ToBase64String([1, 2, .. raw])}", cancellationToken);
         await File.WriteAllBytesAsync(ControlFile(platform.Paths.Logs), Gzip(raw), cancellationToken);
-        await Shell.RunAsync(
-            ["redis-cli", "-p", $"{platform.Ports["redis"]}", "SET", "plaintext-control", control], cancellationToken,
-            environment: new Dictionary<string, string> { ["REDISCLI_AUTH"] = LocalSecrets.ReadOrMake(platform.Paths.Keys, "redis") });
+        await platform.Broker.PlantAsync(control, cancellationToken);
         return
         [
             ("database dump", ["raw"]), ("database dump", ["hex", "hex/raw"]), ("database dump", ["base64+1"]), ("database dump", ["gzip/raw"]),

@@ -3,21 +3,24 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using RenderTrust.Cli.Output;
+using RenderTrust.Cli.Platform.Brokers;
 
 namespace RenderTrust.Cli.Platform;
 
 /// <summary>How a local platform is to be started.</summary>
 /// <param name="ServiceSettings">Configuration of the services beside the usual one, by environment variable.</param>
 /// <param name="Overflow">Null keeps overflow off.</param>
+/// <param name="Components">The broker: <c>redis</c> or <c>rabbitmq</c>; null keeps that of a platform which was not taken down, else Redis.</param>
 internal sealed record PlatformOptions(
     string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment,
-    IReadOnlyDictionary<string, string>? ServiceSettings = null, LocalOverflow? Overflow = null);
+    IReadOnlyDictionary<string, string>? ServiceSettings = null, LocalOverflow? Overflow = null,
+    string? Components = null);
 
 /// <summary>Overflow agents that the scheduler may start on this machine.</summary>
 internal sealed record LocalOverflow(int MostAgents, int Slots, string Runner);
 
 /// <summary>
-/// The whole control plane as processes of one box: Postgres, Redis, the module registry, and the sidecar host with the services.
+/// The whole control plane as processes of one box: Postgres, the broker, the module registry, and the sidecar host with the services.
 /// Each <c>Start…</c> can be repeated: what already runs is left alone.
 /// </summary>
 internal sealed class LocalPlatform
@@ -28,13 +31,14 @@ internal sealed class LocalPlatform
     private readonly List<ManagedProcess> processes = [];
     private readonly PlatformOptions options;
 
-    private LocalPlatform(PlatformPaths paths, PortPlan ports, PlatformOptions options, IEnumerable<ManagedProcess> running)
+    private LocalPlatform(PlatformPaths paths, PortPlan ports, string broker, PlatformOptions options, IEnumerable<ManagedProcess> running)
     {
         Paths = paths;
         Ports = ports;
         this.options = options;
         processes.AddRange(running);
         Postgres = new PostgresCluster(paths, ports["postgres"], options.PostgresConnectionString);
+        Broker = BrokerChoice.Create(broker, paths, ports);
     }
 
     /// <summary>A platform on these paths: what an earlier start left running is kept with its ports, whatever died is started again.</summary>
@@ -44,13 +48,15 @@ internal sealed class LocalPlatform
         var running = earlier?.Processes.Where(process => process.IsRunning).ToList() ?? [];
         var postgresRuns = new PostgresCluster(paths, 0, options.PostgresConnectionString).IsRunning;
 
+        var broker = BrokerChoice.Decide(options.Components, earlier is null ? null : earlier.Components ?? BrokerChoice.Default, running.Count > 0);
+
         // Clients know the addresses: after a crash of everything they stay the same unless others were asked for.
         var keepsPorts = earlier is not null && (running.Count > 0 || postgresRuns || (options.Ports == "auto" && options.PortOverrides.Count == 0));
         var ports = keepsPorts
             ? await PortPlan.AgainAsync(
-                earlier!.Ports, options.Ports, part => part == "postgres" ? postgresRuns : running.Any(process => process.Name == part), cancellationToken)
-            : PortPlan.Create(options.Ports, options.PortOverrides);
-        return new LocalPlatform(paths, ports, options, running);
+                earlier!.Ports, options.Ports, broker, part => part == "postgres" ? postgresRuns : running.Any(process => process.Name == part), cancellationToken)
+            : PortPlan.Create(options.Ports, options.PortOverrides, broker);
+        return new LocalPlatform(paths, ports, broker, options, running);
     }
 
     public IReadOnlyList<ManagedProcess> Processes => processes;
@@ -60,6 +66,8 @@ internal sealed class LocalPlatform
     public PortPlan Ports { get; }
 
     public PostgresCluster Postgres { get; }
+
+    public ILocalBroker Broker { get; }
 
     public string SidecarKind { get; private set; } = "embedded";
 
@@ -81,16 +89,18 @@ internal sealed class LocalPlatform
         // Before anything runs: whoever comes after us, if we are killed, must find what we started.
         SaveState();
         await Postgres.StartAsync(cancellationToken);
-        var redis = Shell.Find("redis-server") ?? throw Missing("redis-server");
-        // Acknowledged means on disk: the broker carries facts about money.
-        Run("redis", [redis, await WriteRedisConfigurationAsync(cancellationToken)]);
-        var registry = Shell.Find("docker-registry") ?? throw Missing("docker-registry");
+        var registry = Shell.Find("docker-registry") ?? throw CliException.NotInstalled("docker-registry");
         var configuration = Path.Combine(Paths.Configuration, "registry.yml");
         await File.WriteAllTextAsync(
             configuration,
             $"version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {Paths.Registry}\nhttp:\n  addr: {RegistryAddress}\n", cancellationToken);
         Run("registry", [registry, "serve", configuration]);
-        await WaitForPortAsync("redis", Ports["redis"], cancellationToken);
+        foreach (var program in await Broker.PrepareAsync(cancellationToken))
+        {
+            Run(program.Name, program.Command, program.Environment);
+            await WaitForPortAsync(program.Name, program.Port, cancellationToken);
+        }
+
         await WaitForPortAsync("registry", Ports["registry"], cancellationToken);
     }
 
@@ -100,10 +110,8 @@ internal sealed class LocalPlatform
         SidecarKind = ChooseSidecar();
         // Only for the sidecar host: what its components connect with, and the token without which it serves nobody.
         // Whoever can call a sidecar is taken for its app, so loopback alone would let every local user speak for every service.
-        var host = new Dictionary<string, string>
+        var host = new Dictionary<string, string>(Broker.Addresses)
         {
-            ["RENDERTRUST_REDIS"] = $"127.0.0.1:{Ports["redis"]}",
-            ["RENDERTRUST_REDIS_PASSWORD"] = LocalSecrets.ReadOrMake(Paths.Keys, "redis"),
             ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
             ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "dapr-api-token"),
         };
@@ -114,7 +122,7 @@ internal sealed class LocalPlatform
             ["DOTNET_TieredPGO"] = "1",
             ["Logging__LogLevel__Default"] = "Information",
         };
-        var file = SidecarConfiguration.Write(Paths, Ports, common, app => AppEnvironment(app));
+        var file = SidecarConfiguration.Write(Paths, Ports, Broker.Name, common, app => AppEnvironment(app));
         if (!processes.Any(process => process.Name == "sidecar" && process.IsRunning))
         {
             File.Delete(Paths.SidecarStatusFile);
@@ -214,12 +222,12 @@ internal sealed class LocalPlatform
             throw new CliException($"Postgres ended while the services were starting. Run the same command again.\n{ManagedProcess.Tail(Postgres.LogPath)}", Postgres.LogPath);
         }
 
-        foreach (var name in new[] { "redis", "sidecar" })
+        foreach (var name in new[] { Broker.Name, "sidecar" })
         {
             var process = processes.Last(process => process.Name == name);
             if (!process.IsRunning)
             {
-                throw new CliException($"{(name == "redis" ? "Redis" : "The sidecar host")} ended while starting:\n{ManagedProcess.Tail(process.LogPath)}", process.LogPath);
+                throw new CliException($"{(name == Broker.Name ? $"The broker ({name})" : "The sidecar host")} ended while starting:\n{ManagedProcess.Tail(process.LogPath)}", process.LogPath);
             }
         }
     }
@@ -259,34 +267,11 @@ internal sealed class LocalPlatform
         }
     }
 
-    /// <summary>In a file and not on the command line, which every local user can read. Acknowledged means on disk: the broker carries facts about money.</summary>
-    private async Task<string> WriteRedisConfigurationAsync(CancellationToken cancellationToken)
-    {
-        var file = Path.Combine(Paths.Configuration, "redis.conf");
-        await File.WriteAllTextAsync(
-            file,
-            $"""
-            port {Ports["redis"]}
-            bind 127.0.0.1
-            dir {Paths.Redis}
-            requirepass {LocalSecrets.ReadOrMake(Paths.Keys, "redis")}
-            save ""
-            appendonly yes
-            appendfsync always
-            daemonize no
-
-            """,
-            cancellationToken);
-        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        return file;
-    }
-
-    private static CliException Missing(string program) => new($"{program} is not installed. Run ./rendertrust setup to install what is missing.");
-
-    private static async Task WaitForPortAsync(string name, int port, CancellationToken cancellationToken)
+    /// <summary>Generous, since a broker on a busy machine takes half a minute; one that has ended is not waited for.</summary>
+    private async Task WaitForPortAsync(string name, int port, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < TimeSpan.FromSeconds(20))
+        while (watch.Elapsed < TimeSpan.FromSeconds(90))
         {
             try
             {
@@ -296,11 +281,16 @@ internal sealed class LocalPlatform
             }
             catch (SocketException)
             {
+                if (processes.Last(process => process.Name == name) is { IsRunning: false } ended)
+                {
+                    throw new CliException($"{name} ended while starting:\n{ManagedProcess.Tail(ended.LogPath)}", ended.LogPath);
+                }
+
                 await Task.Delay(50, cancellationToken);
             }
         }
 
-        throw new CliException($"{name} did not listen on 127.0.0.1:{port} within 20 s.");
+        throw new CliException($"{name} did not listen on 127.0.0.1:{port} within 90 s.", Paths.Log(name));
     }
 
     private string ChooseSidecar() => options.Sidecar is "auto" or "embedded"
@@ -363,7 +353,8 @@ internal sealed class LocalPlatform
     }
 
     private void SaveState() =>
-        new PlatformState(Paths.Instance, TimeProvider.System.GetUtcNow(), SidecarKind, Ports.All, [.. processes], options.PostgresConnectionString is null ? null : "given").Write(Paths);
+        new PlatformState(Paths.Instance, TimeProvider.System.GetUtcNow(), SidecarKind, Ports.All, [.. processes], options.PostgresConnectionString is null ? null : "given", Broker.Name)
+            .Write(Paths);
 }
 
 /// <summary>One service as the sidecar host sees it.</summary>

@@ -38,8 +38,6 @@ internal sealed class PlatformPaths
 
     public string Postgres => Path.Combine(Root, "postgres");
 
-    public string Redis => Path.Combine(Root, "redis");
-
     public string Registry => Path.Combine(Home, "registry");
 
     public string Blobs => Path.Combine(Root, "blobs");
@@ -66,9 +64,9 @@ internal sealed class PlatformPaths
         CreatePrivate(Shared, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         CreatePrivate(Home, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         CreatePrivate(Root, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
-        foreach (var folder in new[] { Logs, Redis, Registry, Blobs, Keys, Configuration, Profiles, Cache })
+        foreach (var folder in new[] { Logs, Registry, Blobs, Keys, Configuration, Profiles, Cache })
         {
-            CreatePrivate(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            CreatePrivate(folder);
         }
 
         var link = Path.Combine(RepositoryRoot, ".rendertrust");
@@ -76,6 +74,21 @@ internal sealed class PlatformPaths
         {
             Directory.CreateSymbolicLink(link, Home);
         }
+    }
+
+    public static void CreatePrivate(string folder) => CreatePrivate(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+
+    /// <summary>Replaces a file whole, readable by this user alone from its first moment.</summary>
+    public static async Task WritePrivateAsync(string file, string text, CancellationToken cancellationToken)
+    {
+        var fresh = file + ".new";
+        await using (var writer = new StreamWriter(new FileStream(
+            fresh, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite })))
+        {
+            await writer.WriteAsync(text.AsMemory(), cancellationToken);
+        }
+
+        File.Move(fresh, file, overwrite: true);
     }
 
     private static void CreatePrivate(string folder, UnixFileMode mode)

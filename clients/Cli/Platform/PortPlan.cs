@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using RenderTrust.Cli.Output;
+using RenderTrust.Cli.Platform.Brokers;
 
 namespace RenderTrust.Cli.Platform;
 
@@ -14,8 +15,14 @@ internal sealed class PortPlan
         ("gateway.app", 5100), ("scheduler.app", 5101), ("ledger.app", 5102), ("identity.app", 5104), ("catalog.app", 5105),
         ("gateway.http", 3501), ("scheduler.http", 3502), ("ledger.http", 3503), ("identity.http", 3505), ("catalog.http", 3506),
         ("gateway.grpc", 50101), ("scheduler.grpc", 50102), ("ledger.grpc", 50103), ("identity.grpc", 50105), ("catalog.grpc", 50106),
-        ("postgres", 55432), ("redis", 56379), ("registry", 55000),
+        ("postgres", 55432), ("registry", 55000),
     ];
+
+    private static readonly Dictionary<string, (string Name, int Default)[]> KnownOfBroker = new()
+    {
+        [LocalRedis.Components] = [("redis", 56379)],
+        [LocalRabbitMq.Components] = [("rabbitmq", 55672), (LocalRabbitMq.PortMapper, 55673), (LocalRabbitMq.NodePort, 55674)],
+    };
 
     private static readonly TimeSpan LetGoLimit = TimeSpan.FromSeconds(5);
 
@@ -33,13 +40,16 @@ internal sealed class PortPlan
     /// </summary>
     /// <param name="saved">By name.</param>
     /// <param name="mode">fixed or auto.</param>
-    /// <param name="isRunning">Whether a part runs: postgres, redis, registry or sidecar, which holds all others.</param>
+    /// <param name="broker">Name of the broker, which may be another one than then.</param>
+    /// <param name="isRunning">Whether a part runs: postgres, registry, the broker's, or sidecar, which holds all others.</param>
     /// <param name="cancellationToken">Stops waiting for a port.</param>
-    public static async Task<PortPlan> AgainAsync(IReadOnlyDictionary<string, int> saved, string mode, Func<string, bool> isRunning, CancellationToken cancellationToken)
+    public static async Task<PortPlan> AgainAsync(
+        IReadOnlyDictionary<string, int> saved, string mode, string broker, Func<string, bool> isRunning, CancellationToken cancellationToken)
     {
-        var chosen = new Dictionary<string, int>(saved);
         var taken = saved.Values.ToHashSet();
-        foreach (var (name, port) in saved.Where(pair => !isRunning(PartOf(pair.Key))))
+        var chosen = KnownWith(broker).ToDictionary(
+            known => known.Name, known => saved.TryGetValue(known.Name, out var port) ? port : mode == "auto" ? FreePort(taken) : known.Default);
+        foreach (var (name, port) in chosen.Where(pair => !isRunning(PartOf(pair.Key))).ToList())
         {
             if (!await ComesFreeAsync(port, cancellationToken))
             {
@@ -51,7 +61,7 @@ internal sealed class PortPlan
     }
 
     /// <summary>Decides the ports and checks that each is free, before anything is started.</summary>
-    public static PortPlan Create(string mode, IReadOnlyList<string> overrides)
+    public static PortPlan Create(string mode, IReadOnlyList<string> overrides, string broker)
     {
         if (mode is not ("fixed" or "auto"))
         {
@@ -60,7 +70,7 @@ internal sealed class PortPlan
 
         var chosen = new Dictionary<string, int>();
         var taken = new HashSet<int>();
-        foreach (var (name, standard) in Known)
+        foreach (var (name, standard) in KnownWith(broker))
         {
             chosen[name] = mode == "auto" ? FreePort(taken) : standard;
         }
@@ -92,7 +102,12 @@ internal sealed class PortPlan
         return new PortPlan(chosen);
     }
 
-    private static string PartOf(string port) => port is "postgres" or "redis" or "registry" ? port : "sidecar";
+    private static IEnumerable<(string Name, int Default)> KnownWith(string broker) => Known.Concat(KnownOfBroker[broker]);
+
+    private static string PartOf(string port) =>
+        port == LocalRabbitMq.NodePort ? LocalRabbitMq.Components
+        : port is "postgres" or "registry" || KnownOfBroker.Values.Any(ports => ports.Any(known => known.Name == port)) ? port
+        : "sidecar";
 
     private static CliException Taken(string name, int port) =>
         new($"Port {port} for '{name}' is taken by another program. Use --port {name}=NUMBER for another one, or --ports auto for free ones everywhere; 'ss -ltnp sport = :{port}' shows who has it.");

@@ -7,7 +7,7 @@ namespace RenderTrust.Cli.Platform;
 /// <summary>Writes the run's copy of <c>dapr.yaml</c>: the repository's file with this box's ports, paths and environment. Mode 0600, since connection strings are in it.</summary>
 internal static class SidecarConfiguration
 {
-    public static string Write(PlatformPaths paths, PortPlan ports, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
+    public static string Write(PlatformPaths paths, PortPlan ports, string broker, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
     {
         var source = Path.Combine(paths.RepositoryRoot, "dapr.yaml");
         var stream = new YamlStream();
@@ -30,7 +30,7 @@ internal static class SidecarConfiguration
 
         shared.Children.Remove("resourcesPath");
         shared.Children["resourcesPaths"] = new YamlSequenceNode(
-            new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "base")), new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "redis")));
+            new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "base")), new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", broker)));
         AddEnvironment(shared, common);
         foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
         {

@@ -59,6 +59,9 @@ public class PlatformFixture : IAsyncLifetime
 
         // Thirty seconds by default; what a restarted node lost comes back the same way, only sooner.
         ["Scheduler__MissingAttemptGraceSeconds"] = "3",
+
+        // Half a minute by default; what is published must show by the news of it.
+        ["Gateway__A2A__CatalogCacheSeconds"] = "3600",
     };
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
