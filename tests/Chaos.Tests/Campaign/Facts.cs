@@ -25,11 +25,13 @@ internal static class Facts
         using var broker = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{platform.PortOf("redis")},password={platform.BrokerPassword}");
         var ended = await SetAsync(database, "SELECT 'jobEnded/' || task_id FROM scheduler.jobs", cancellationToken);
         var used = await SetAsync(database, "SELECT 'used/' || usage_event_id FROM ledger.usage_events", cancellationToken);
+        var custody = await SetAsync(
+            database, "SELECT DISTINCT 'custody/' || j.task_id || '/' || a.unit_index / 500 FROM scheduler.attempts a JOIN scheduler.jobs j USING (job_id)", cancellationToken);
         var moved = await SetAsync(database, "SELECT 'transfer/' || transfer_id FROM ledger.transfers", cancellationToken);
         return
         [
             await CompareAsync(broker, "usage", [.. ended, .. used]),
-            await CompareAsync(broker, "evidence", [.. ended, .. moved]),
+            await CompareAsync(broker, "evidence", [.. ended, .. custody, .. moved]),
             await CompareAsync(broker, "ledger-events", moved),
         ];
     }
@@ -53,6 +55,8 @@ internal static class Facts
     private static string FactOf(JsonElement data) =>
         data.TryGetProperty("transferId", out var transfer) ? $"transfer/{transfer.GetString()}"
         : data.TryGetProperty("usageEventId", out var usage) ? $"used/{usage.GetString()}"
+        : data.GetProperty("kind").GetString() == "scheduler.jobCustody" ? $"custody/{data.GetProperty("subject").GetString()}/{data.GetProperty("facts").GetProperty("page").GetInt32()}"
+        : data.TryGetProperty("subject", out var task) ? $"jobEnded/{task.GetString()}"
         : $"jobEnded/{data.GetProperty("taskId").GetString()}";
 
     private static async Task<HashSet<string>> SetAsync(NpgsqlDataSource database, string sql, CancellationToken cancellationToken)

@@ -87,10 +87,7 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
             {
                 platform.Failpoints.Arm(next);
                 armed[next] = Stopwatch.StartNew();
-                if (NeedsFrozenNode(next) && platform.Find($"node-{random.Next(1, plan.Nodes + 1)}") is { } node)
-                {
-                    BeginFreeze(node, cancellationToken);
-                }
+                await ProvokeAsync(next, cancellationToken);
             }
 
             await Task.Delay(100, cancellationToken);
@@ -98,6 +95,24 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
     }
 
     private int Missing(string failpoint) => plan.HitsPerFailpoint - platform.Failpoints.Hits().GetValueOrDefault(failpoint);
+
+    /// <summary>Some failpoints lie on paths that only another part's death or silence opens.</summary>
+    private async Task ProvokeAsync(string failpoint, CancellationToken cancellationToken)
+    {
+        var node = $"node-{random.Next(1, plan.Nodes + 1)}";
+        var effect = failpoint[..failpoint.LastIndexOf('.')];
+        if (effect == "scheduler.lost" && platform.Find(node) is { } silent)
+        {
+            BeginFreeze(silent, cancellationToken);
+        }
+
+        // An agent that comes back without its attempts, and a hub to which no node has come back yet.
+        if ((effect == "scheduler.take" ? node : effect == "scheduler.return" ? "gateway" : null) is { } victim && platform.Find(victim) is { } part)
+        {
+            await part.KillAsync(cancellationToken);
+            tally.Provoked();
+        }
+    }
 
     private static bool NeedsFrozenNode(string failpoint) => failpoint.StartsWith("scheduler.lost.", StringComparison.Ordinal);
 

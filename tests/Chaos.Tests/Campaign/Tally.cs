@@ -11,6 +11,8 @@ internal sealed class Tally
     private int ups;
     private int upsFailed;
     private int freezes;
+    private int provocations;
+    private int sagasResumed;
 
     public int JobsAccepted => jobsAccepted;
 
@@ -22,6 +24,10 @@ internal sealed class Tally
 
     public int Freezes => freezes;
 
+    public int Provocations => provocations;
+
+    public int SagasResumed => sagasResumed;
+
     public int RandomKills => randomKills.Values.Sum();
 
     public IReadOnlyDictionary<string, int> RandomKillsByPart => randomKills;
@@ -31,6 +37,10 @@ internal sealed class Tally
     public void UnitTold() => Interlocked.Increment(ref unitsTold);
 
     public void Killed(string part) => randomKills.AddOrUpdate(part, 1, (_, count) => count + 1);
+
+    public void Resumed(int sagas) => Interlocked.Add(ref sagasResumed, sagas);
+
+    public void Provoked() => Interlocked.Increment(ref provocations);
 
     public void Froze() => Interlocked.Increment(ref freezes);
 

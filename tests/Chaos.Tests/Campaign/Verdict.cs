@@ -14,6 +14,8 @@ internal static class Verdict
         ("jobs that have not ended", "SELECT count(*) FROM scheduler.jobs WHERE ended_at IS NULL"),
         ("live attempts", "SELECT count(*) FROM scheduler.attempts WHERE status IN ('offered', 'running')"),
         ("attempts whose node has not confirmed that they stopped", "SELECT count(*) FROM scheduler.attempts WHERE status IN ('revoking', 'lost')"),
+        ("signals that a saga has not acted on", "SELECT count(*) FROM scheduler.saga_signals"),
+        ("sagas that have not done all they had to", "SELECT count(*) FROM scheduler.sagas WHERE done_at IS NULL"),
         ("open holds", "SELECT count(*) FROM ledger.holds WHERE closed_at IS NULL"),
         ("captures not yet posted", "SELECT count(*) FROM ledger.captures WHERE posted_at IS NULL"),
         ("earnings not yet released", "SELECT count(*) FROM ledger.captures WHERE released_at IS NULL"),
@@ -81,7 +83,7 @@ internal static class Verdict
         ("jobs with a second completion of a unit in their log",
             "SELECT count(*) FROM (SELECT 1 FROM scheduler.job_events WHERE kind = 'unitCompleted' GROUP BY job_id, body ->> 'unitIndex' HAVING count(*) > 1) twice"),
         ("units that wait although their job has ended", "SELECT count(*) FROM scheduler.pending_units"),
-        ("ended jobs with units that have not", "SELECT count(*) FROM scheduler.units WHERE status IN ('pending', 'leased')"),
+        ("ended jobs with units that have not", "SELECT count(*) FROM scheduler.units WHERE status IN ('pending', 'leased', 'undecided')"),
     ];
 
     public static async Task<IReadOnlyList<string>> ReadAsync(NpgsqlDataSource database, IEnumerable<(string What, string Sql)> rules, CancellationToken cancellationToken)

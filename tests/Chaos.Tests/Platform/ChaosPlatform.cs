@@ -52,6 +52,8 @@ internal sealed class ChaosPlatform : IAsyncDisposable
         ["Scheduler__UnacknowledgedSeconds"] = "3",
         ["Scheduler__RevocationRetrySeconds"] = "1",
         ["Scheduler__PollSeconds"] = "0.5",
+        ["Scheduler__Saga__StartDelaySeconds"] = "1",
+        ["Scheduler__Saga__RedeliverSeconds"] = "5",
         ["Ledger__Holds__SweepSeconds"] = "1",
         ["Gateway__Hub__HeartbeatSeconds"] = "1",
         ["Gateway__Hub__SilenceSeconds"] = "5",

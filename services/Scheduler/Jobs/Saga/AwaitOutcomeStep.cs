@@ -25,6 +25,7 @@ internal sealed class AwaitOutcomeStep(NpgsqlDataSource dataSource, IOptions<Sch
             "SELECT ledger.extend_hold_v1($1, $2)", job.JobId.Value, job.DeadlineAt.AddSeconds(options.Value.HoldGraceSeconds));
         await extend.ExecuteScalarAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("saga.await.afterCommit");
         return StepOutcome.Done;
     }
 

@@ -38,7 +38,9 @@ internal sealed class RecordEvidenceStep(NpgsqlDataSource dataSource, Outbox out
         AddCustody(batch, job, now);
         SagaSignals.AllHeard(batch, job.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("saga.evidence.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("saga.evidence.afterCommit");
         outbox.Wake();
         return StepOutcome.Done;
     }

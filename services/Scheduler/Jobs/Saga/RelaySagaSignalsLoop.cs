@@ -114,6 +114,7 @@ internal sealed partial class RelaySagaSignalsLoop(
             }
         }
 
+        Failpoint.Hit("saga.handover.afterTelling");
         await using var batch = dataSource.CreateBatch();
         var now = time.GetUtcNow();
         if (!job.Started)

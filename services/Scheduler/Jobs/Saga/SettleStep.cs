@@ -51,7 +51,9 @@ internal sealed partial class SettleStep(NpgsqlDataSource dataSource, ILogger<Se
             await JobTransitions.CorrectChargeAsync(connection, job.JobId, captured, cancellationToken);
         }
 
+        Failpoint.Hit("saga.settle.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("saga.settle.afterCommit");
         return unposted == 0 ? StepOutcome.Done : StepOutcome.NotYet;
     }
 

@@ -49,7 +49,9 @@ internal sealed class UndecidedUnits(
 
         SagaSignals.Heard(batch, call.JobId, failure);
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("saga.return.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
+        Failpoint.Hit("saga.return.afterCommit");
         placer.JobSubmitted();
         sagas.Wake();
         if (lane == UnitLane.Overflow)
