@@ -37,6 +37,8 @@ public static class Failpoints
         "saga.handover.afterTelling",
         "saga.return.beforeCommit",
         "saga.return.afterCommit",
+        "overflow.agent.beforeStart",
+        "overflow.agent.afterStart",
         "saga.settle.beforeCommit",
         "saga.settle.afterCommit",
         "saga.evidence.beforeCommit",

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Options;
+using RenderTrust.Contracts;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Scheduler.Overflow;
@@ -114,7 +115,9 @@ internal sealed partial class LocalAgents(
         }
 
         slot.LogBefore = slot.Folder.LogLength;
+        Failpoint.Hit("overflow.agent.beforeStart");
         slot.Child = program.StartAgent(slot.Folder);
+        Failpoint.Hit("overflow.agent.afterStart");
         slot.StartedAt = time.GetUtcNow();
         LogStarted(logger, slot.Folder.Name, slot.Child.Id);
     }

@@ -43,21 +43,30 @@ internal static class Facts
         foreach (var entry in await broker.GetDatabase().StreamRangeAsync(topic))
         {
             using var envelope = JsonDocument.Parse((string)entry["data"]!);
-            messages++;
-            byId[envelope.RootElement.GetProperty("id").GetString()!] = FactOf(envelope.RootElement.GetProperty("data"));
+            if (FactOf(envelope.RootElement.GetProperty("data")) is { } fact)
+            {
+                messages++;
+                byId[envelope.RootElement.GetProperty("id").GetString()!] = fact;
+            }
         }
 
-        var effects = byId.Values.GroupBy(fact => fact).ToDictionary(group => group.Key, group => group.Count());
+        var effects = byId.Values.GroupBy(told => told).ToDictionary(group => group.Key, group => group.Count());
         Assert.Empty(effects.Keys.Except(expected));
         return new TopicFacts(topic, expected.Count, expected.Count(fact => !effects.ContainsKey(fact)), effects.Values.Count(count => count > 1), messages - byId.Count);
     }
 
-    private static string FactOf(JsonElement data) =>
-        data.TryGetProperty("transferId", out var transfer) ? $"transfer/{transfer.GetString()}"
-        : data.TryGetProperty("usageEventId", out var usage) ? $"used/{usage.GetString()}"
-        : data.GetProperty("kind").GetString() == "scheduler.jobCustody" ? $"custody/{data.GetProperty("subject").GetString()}/{data.GetProperty("facts").GetProperty("page").GetInt32()}"
-        : data.TryGetProperty("subject", out var task) ? $"jobEnded/{task.GetString()}"
-        : $"jobEnded/{data.GetProperty("taskId").GetString()}";
+    /// <summary>What the message is about, as the tables name it; null for what other services tell, which the campaign does not provoke.</summary>
+    private static string? FactOf(JsonElement data) => Text(data, "kind") switch
+    {
+        _ when Text(data, "transferId") is { } transfer => $"transfer/{transfer}",
+        _ when Text(data, "usageEventId") is { } usage => $"used/{usage}",
+        "jobEnded" => $"jobEnded/{Text(data, "taskId")}",
+        "scheduler.jobEnded" => $"jobEnded/{Text(data, "subject")}",
+        "scheduler.jobCustody" => $"custody/{Text(data, "subject")}/{data.GetProperty("facts").GetProperty("page").GetInt32()}",
+        _ => null,
+    };
+
+    private static string? Text(JsonElement data, string name) => data.TryGetProperty(name, out var value) ? value.GetString() : null;
 
     private static async Task<HashSet<string>> SetAsync(NpgsqlDataSource database, string sql, CancellationToken cancellationToken)
     {

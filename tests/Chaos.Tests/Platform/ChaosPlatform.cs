@@ -40,7 +40,7 @@ internal sealed class ChaosPlatform : IAsyncDisposable
 
     public string BrokerPassword => File.ReadAllText(Path.Combine(Data, "keys", "redis"));
 
-    private string[] Up => ["up", "--detach", "--ports", "auto", "--nodes", $"{nodes}", "--slots", "2", "--runner", "simulate", "--json"];
+    private string[] Up => ["up", "--detach", "--ports", "auto", "--nodes", $"{nodes}", "--slots", "2", "--runner", "simulate", "--overflow", "2", "--json"];
 
     private Dictionary<string, string> Surroundings => new()
     {
@@ -54,6 +54,7 @@ internal sealed class ChaosPlatform : IAsyncDisposable
         ["Scheduler__PollSeconds"] = "0.5",
         ["Scheduler__Saga__StartDelaySeconds"] = "1",
         ["Scheduler__Saga__RedeliverSeconds"] = "5",
+        ["Scheduler__Overflow__IdleSeconds"] = "4",
         ["Ledger__Holds__SweepSeconds"] = "1",
         ["Gateway__Hub__HeartbeatSeconds"] = "1",
         ["Gateway__Hub__SilenceSeconds"] = "5",
