@@ -26,7 +26,7 @@ internal sealed record LocalOverflow(int MostAgents, int Slots, string Runner);
 internal sealed class LocalPlatform
 {
     // On one box nobody stands in for a service that is away.
-    private const string MostRestartSeconds = "3";
+    private const string MostRestartSeconds = "1";
 
     private readonly List<ManagedProcess> processes = [];
     private readonly PlatformOptions options;
