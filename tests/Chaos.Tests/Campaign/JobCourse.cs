@@ -11,6 +11,9 @@ internal enum MeantEnd
 {
     Completed,
 
+    /// <summary>Its module fails on every node, and succeeds on the platform's own agents.</summary>
+    CompletedByOverflow,
+
     /// <summary>Its module fails wherever it runs.</summary>
     FailedByModule,
 
@@ -33,8 +36,18 @@ internal sealed record JobCourse(int Units, int UnitMilliseconds, MeantEnd End)
         < 74 => new(random.Next(1, 4), random.Next(20, 400), MeantEnd.Completed),
         < 84 => new(random.Next(1, 3), random.Next(1500, 3000), MeantEnd.Completed),
         < 91 => new(2, 4000, MeantEnd.CanceledOrCompleted),
-        < 96 => new(1, 50, MeantEnd.FailedByModule),
+        < 94 => new(1, 50, MeantEnd.FailedByModule),
+        < 97 => new(1, 100, MeantEnd.CompletedByOverflow),
         _ => new(2, 25_000, MeantEnd.FailedByDeadline),
+    };
+
+    /// <summary>The shortest that still ends that way, and runs long enough to be met at it.</summary>
+    public static JobCourse Meant(MeantEnd end) => end switch
+    {
+        MeantEnd.FailedByModule => new(1, 50, end),
+        MeantEnd.CompletedByOverflow => new(1, 100, end),
+        MeantEnd.FailedByDeadline => new(2, 25_000, end),
+        _ => new(2, 4000, end),
     };
 
     public JobDraft ToDraft(ModuleVersion module) => new()
@@ -42,11 +55,17 @@ internal sealed record JobCourse(int Units, int UnitMilliseconds, MeantEnd End)
         Module = module.Reference,
         Parameters = JsonSerializer.SerializeToElement(new
         {
-            simulate = new { behaviour = End == MeantEnd.FailedByModule ? "fail" : "succeed", milliseconds = UnitMilliseconds },
+            simulate = new
+            {
+                behaviour = End is MeantEnd.FailedByModule or MeantEnd.CompletedByOverflow ? "fail" : "succeed",
+                onNodes = End == MeantEnd.CompletedByOverflow ? "node-" : "",
+                milliseconds = UnitMilliseconds,
+            },
         }),
         Units = [.. Enumerable.Range(0, Units).Select(unit => JsonSerializer.SerializeToElement(new { frame = unit }))],
         Assets = [new DraftAsset("", [AssetSource.FromBytes("scene.txt", Encoding.UTF8.GetBytes($"{Units} units of {UnitMilliseconds} ms"))])],
         MaxUnitDeviceSeconds = MaxUnitDeviceSeconds,
+        AllowOverflow = End == MeantEnd.CompletedByOverflow,
         CapMicrocredits = Pricing.WorstCase(Units, MaxUnitDeviceSeconds, module.RatePerMinuteMicrocredits),
         DeadlineSeconds = End == MeantEnd.FailedByDeadline ? ShortestDeadlineSeconds : 3600,
     };

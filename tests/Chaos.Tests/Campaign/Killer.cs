@@ -8,9 +8,8 @@ namespace RenderTrust.Chaos.Tests.Campaign;
 /// Kills parts of a platform under load: at random, and where failpoints are. Each random kill waits until a unit has been completed since the one
 /// before, so that the platform is hit at work and not while it lies on the ground.
 /// </summary>
-internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally tally)
+internal sealed class Killer(ChaosPlatform platform, Provocation provocation, CampaignPlan plan, Tally tally)
 {
-    private const int MostArmed = 3;
     private static readonly TimeSpan LongestWaitForProgress = TimeSpan.FromSeconds(20);
 
     // A failpoint on a rare path gives way to others and comes again.
@@ -26,12 +25,20 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
     private readonly Random random = new(plan.Seed);
     private readonly List<Task> freezes = [];
 
-    /// <summary>Ends when all planned kills have happened.</summary>
+    /// <summary>Ends when all planned kills have happened, or when it is told to stop: nothing is left armed or frozen then.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var atFailpoints = KillAtFailpointsAsync(cancellationToken);
-        await Task.WhenAll(KillAtRandomAsync(atFailpoints, cancellationToken), atFailpoints);
-        await Task.WhenAll(freezes);
+        try
+        {
+            var atFailpoints = KillAtFailpointsAsync(cancellationToken);
+            await Task.WhenAll(KillAtRandomAsync(atFailpoints, cancellationToken), atFailpoints);
+            await Task.WhenAll(freezes);
+        }
+        finally
+        {
+            Failpoints.All.ToList().ForEach(platform.Failpoints.Disarm);
+            await Task.WhenAll(freezes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>Until there were enough and no failpoint is left: some lie on paths that only another part's death opens.</summary>
@@ -65,29 +72,29 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
         var order = Failpoints.All.ToArray();
         new Random(random.Next()).Shuffle(order);
         var waiting = new Queue<string>(order.Where(name => Missing(name) > 0));
-        var armed = new Dictionary<string, Stopwatch>();
+        var armed = new List<Armed>();
         while (waiting.Count + armed.Count > 0)
         {
-            foreach (var (name, since) in armed.ToList())
+            foreach (var turn in armed.Where(IsOver).ToList())
             {
-                if (platform.Failpoints.IsArmed(name) && since.Elapsed < (NeedsFrozenNode(name) ? FrozenTurn : Turn))
+                platform.Failpoints.Disarm(turn.Name);
+                armed.Remove(turn);
+                if (Missing(turn.Name) > 0)
                 {
-                    continue;
-                }
-
-                platform.Failpoints.Disarm(name);
-                armed.Remove(name);
-                if (Missing(name) > 0)
-                {
-                    waiting.Enqueue(name);
+                    waiting.Enqueue(turn.Name);
                 }
             }
 
-            while (armed.Count < MostArmed && waiting.TryDequeue(out var next))
+            while (armed.Count < plan.MostArmed && waiting.TryDequeue(out var next))
             {
+                provocation.Prepare(next);
                 platform.Failpoints.Arm(next);
-                armed[next] = Stopwatch.StartNew();
-                await ProvokeAsync(next, cancellationToken);
+                armed.Add(new Armed(next));
+            }
+
+            foreach (var turn in armed.Where(turn => !turn.Provoked))
+            {
+                turn.Provoked = await ProvokeAsync(turn.Name, cancellationToken);
             }
 
             await Task.Delay(100, cancellationToken);
@@ -96,25 +103,26 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
 
     private int Missing(string failpoint) => plan.HitsPerFailpoint - platform.Failpoints.Hits().GetValueOrDefault(failpoint);
 
-    /// <summary>Some failpoints lie on paths that only another part's death or silence opens.</summary>
-    private async Task ProvokeAsync(string failpoint, CancellationToken cancellationToken)
+    private bool IsOver(Armed turn) => !platform.Failpoints.IsArmed(turn.Name) || turn.Since.Elapsed > (Provocation.TakesFrozenNode(turn.Name) ? FrozenTurn : Turn);
+
+    /// <returns>True when nothing more is to be done for it.</returns>
+    private async Task<bool> ProvokeAsync(string failpoint, CancellationToken cancellationToken)
     {
-        var node = $"node-{random.Next(1, plan.Nodes + 1)}";
-        var effect = failpoint[..failpoint.LastIndexOf('.')];
-        if (effect == "scheduler.lost" && platform.Find(node) is { } silent)
+        if (await provocation.VictimAsync(failpoint, cancellationToken) is not { } victim)
         {
-            BeginFreeze(silent, cancellationToken);
+            return false;
         }
 
-        // An agent that comes back without its attempts, and a hub to which no node has come back yet.
-        if ((effect == "scheduler.take" ? node : effect == "scheduler.return" ? "gateway" : null) is { } victim && platform.Find(victim) is { } part)
+        if (Provocation.TakesFrozenNode(failpoint))
         {
-            await part.KillAsync(cancellationToken);
-            tally.Provoked();
+            BeginFreeze(victim, cancellationToken);
+            return true;
         }
+
+        await victim.KillAsync(cancellationToken);
+        tally.Provoked();
+        return true;
     }
-
-    private static bool NeedsFrozenNode(string failpoint) => failpoint.StartsWith("scheduler.lost.", StringComparison.Ordinal);
 
     private void BeginFreeze(Part node, CancellationToken cancellationToken)
     {
@@ -160,5 +168,12 @@ internal sealed class Killer(ChaosPlatform platform, CampaignPlan plan, Tally ta
         }
 
         throw new UnreachableException();
+    }
+
+    private sealed record Armed(string Name)
+    {
+        public Stopwatch Since { get; } = Stopwatch.StartNew();
+
+        public bool Provoked { get; set; }
     }
 }

@@ -3,12 +3,32 @@ using RenderTrust.Contracts;
 
 namespace RenderTrust.Chaos.Tests.Campaign;
 
-/// <summary>Creators who keep a number of jobs in flight until there were enough and nobody kills any more.</summary>
-internal sealed class Load(IReadOnlyList<RenderTrustClient> creators, ModuleVersion module, CampaignPlan plan, Tally tally, Func<CancellationToken, Task> everyTenthJob)
+/// <summary>Creators who keep a number of jobs in flight until there were enough and nobody kills any more, or until the killing had to end early.</summary>
+internal sealed class Load(IReadOnlyList<RenderTrustClient> creators, ModuleVersion module, CampaignPlan plan, Tally tally, Func<CancellationToken, Task> leaveHoldBehind)
 {
     private readonly List<JobCourse> courses = [];
+    private readonly Queue<JobCourse> wishes = new();
     private readonly Random random = new(plan.Seed);
     private readonly Lock gate = new();
+    private bool leftHoldWished;
+
+    /// <summary>One of the next jobs shall be meant to end so.</summary>
+    public void Wish(MeantEnd end)
+    {
+        lock (gate)
+        {
+            wishes.Enqueue(JobCourse.Meant(end));
+        }
+    }
+
+    /// <summary>Before the next job, somebody shall leave a hold behind.</summary>
+    public void WishLeftHold()
+    {
+        lock (gate)
+        {
+            leftHoldWished = true;
+        }
+    }
 
     public async Task<IReadOnlyList<LivedJob>> RunAsync(Task killing, CancellationToken cancellationToken)
     {
@@ -32,9 +52,9 @@ internal sealed class Load(IReadOnlyList<RenderTrustClient> creators, ModuleVers
         var lived = new List<LivedJob>();
         while (Next(killing) is { } next)
         {
-            if (next.Index % 10 == 0)
+            if (next.LeavesHoldBehind)
             {
-                await everyTenthJob(cancellationToken);
+                await leaveHoldBehind(cancellationToken);
             }
 
             lived.Add(await new JobFlow(creators[next.Index % creators.Count], module, next.Course, tally.UnitTold).RunAsync(cancellationToken));
@@ -44,17 +64,19 @@ internal sealed class Load(IReadOnlyList<RenderTrustClient> creators, ModuleVers
         return lived;
     }
 
-    private (int Index, JobCourse Course)? Next(Task killing)
+    private (int Index, JobCourse Course, bool LeavesHoldBehind)? Next(Task killing)
     {
         lock (gate)
         {
-            if ((courses.Count >= plan.Jobs && killing.IsCompleted) || courses.Count >= plan.MostJobs)
+            if ((killing.IsCompleted && (courses.Count >= plan.Jobs || killing.IsCanceled)) || courses.Count >= plan.MostJobs)
             {
                 return null;
             }
 
-            courses.Add(JobCourse.Draw(random));
-            return (courses.Count - 1, courses[^1]);
+            courses.Add(wishes.TryDequeue(out var wished) ? wished : JobCourse.Draw(random));
+            var leavesHoldBehind = leftHoldWished || courses.Count % 10 == 1;
+            leftHoldWished = false;
+            return (courses.Count - 1, courses[^1], leavesHoldBehind);
         }
     }
 }
