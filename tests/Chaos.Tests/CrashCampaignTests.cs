@@ -56,7 +56,7 @@ public sealed class CrashCampaignTests
         using var killTime = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
         killTime.CancelAfter(plan.KillFor);
         var load = new Load(creators, module, plan, tally, token => LeaveHoldBehindAsync(database, creators[0], token));
-        var killing = new Killer(platform, new Provocation(platform, load, database), plan, tally).RunAsync(killTime.Token);
+        var killing = new Killer(platform, restorer, new Provocation(platform, load, database), plan, tally).RunAsync(killTime.Token);
         var living = load.RunAsync(killing, stop.Token);
         var telling = TellAsync(platform, plan, tally, stop.Token);
 #pragma warning restore CA2025
@@ -87,7 +87,7 @@ public sealed class CrashCampaignTests
         using var timer = new PeriodicTimer(TimeSpan.FromMinutes(2));
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
-            Console.WriteLine($"So far: {tally.JobsAccepted} jobs, {tally.UnitsTold} units, {Progress(platform, plan, tally)}");
+            Console.WriteLine($"So far: {tally.JobsAccepted} jobs ended, {tally.UnitsTold} units completed, {Progress(platform, plan, tally)}");
         }
     }
 

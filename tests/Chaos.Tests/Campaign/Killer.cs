@@ -8,9 +8,9 @@ namespace RenderTrust.Chaos.Tests.Campaign;
 /// Kills parts of a platform under load: at random, and where failpoints are. Each random kill waits until a unit has been completed since the one
 /// before, so that the platform is hit at work and not while it lies on the ground.
 /// </summary>
-internal sealed class Killer(ChaosPlatform platform, Provocation provocation, CampaignPlan plan, Tally tally)
+internal sealed class Killer(ChaosPlatform platform, Restorer restorer, Provocation provocation, CampaignPlan plan, Tally tally)
 {
-    private static readonly TimeSpan LongestWaitForProgress = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan LongestWaitForProgress = TimeSpan.FromMinutes(2);
 
     // A failpoint on a rare path gives way to others and comes again.
     private static readonly TimeSpan Turn = TimeSpan.FromSeconds(20);
@@ -85,7 +85,8 @@ internal sealed class Killer(ChaosPlatform platform, Provocation provocation, Ca
                 }
             }
 
-            while (armed.Count < plan.MostArmed && waiting.TryDequeue(out var next))
+            // An 'up' at work meets what is armed and no more: on a slow machine it would never get to its end.
+            while (armed.Count < plan.MostArmed && !restorer.IsAtWork && waiting.TryDequeue(out var next))
             {
                 provocation.Prepare(next);
                 platform.Failpoints.Arm(next);

@@ -12,6 +12,10 @@ internal sealed class Restorer(ChaosPlatform platform, Tally tally)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
 
+    private volatile bool isAtWork;
+
+    public bool IsAtWork => isAtWork;
+
     public async Task RunAsync(CancellationToken stopping)
     {
         while (!stopping.IsCancellationRequested)
@@ -29,12 +33,14 @@ internal sealed class Restorer(ChaosPlatform platform, Tally tally)
     public async Task RestoreAsync(CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
+        isAtWork = true;
         while (true)
         {
             var up = await platform.UpAsync(cancellationToken);
             tally.Up(up.ExitCode == 0);
             if (up.ExitCode == 0)
             {
+                isAtWork = false;
                 return;
             }
 
