@@ -140,7 +140,7 @@ public sealed class CrashCampaignTests
 
         Console.WriteLine($"Measured crash campaign: {jobs.Count} jobs accepted in {battle.TotalMinutes:0.0} min ({string.Join(", ", jobs.GroupBy(job => job.State).OrderBy(group => group.Key).Select(group => $"{group.Count()} {group.Key}"))}), {jobs.Sum(job => job.UnitsTold.Count)} units completed, {opened} outputs opened");
         Console.WriteLine($"Measured crash campaign: {Progress(platform, plan, tally)}");
-        Console.WriteLine($"Measured crash campaign: hits by failpoint: {string.Join(", ", Failpoints.All.Select(name => $"{name} {hits.GetValueOrDefault(name)}"))}");
+        Console.WriteLine($"Measured crash campaign: hits by failpoint: {string.Join(", ", plan.Failpoints.Select(name => $"{name} {hits.GetValueOrDefault(name)}"))}");
         Console.WriteLine($"Measured crash campaign: {lost.Count} jobs lost, {astray.Count} ended otherwise than meant, {complaints.Count} complaints of watching clients, {broken.Count} of {Verdict.Broken.Count} rules broken (captured twice, stale token, holds, logs, books)");
         Console.WriteLine($"Measured crash campaign: {string.Join("; ", topics)}");
 
@@ -150,15 +150,15 @@ public sealed class CrashCampaignTests
         Assert.Empty(astray);
         Assert.All(topics, topic => Assert.True(topic is { Missing: 0, Doubled: 0 }, topic.ToString()));
         Assert.True(jobs.Count >= plan.Jobs && tally.RandomKills >= plan.RandomKills, $"{jobs.Count} jobs, {tally.RandomKills} random kills");
-        Assert.All(Failpoints.All, name => Assert.True(hits.GetValueOrDefault(name) >= plan.HitsPerFailpoint, $"{name} was hit {hits.GetValueOrDefault(name)} times"));
+        Assert.All(plan.Failpoints, name => Assert.True(hits.GetValueOrDefault(name) >= plan.HitsPerFailpoint, $"{name} was hit {hits.GetValueOrDefault(name)} times"));
     }
 
     private static string Progress(ChaosPlatform platform, CampaignPlan plan, Tally tally)
     {
         var hits = platform.Failpoints.Hits();
-        var missing = Failpoints.All.Where(name => hits.GetValueOrDefault(name) < plan.HitsPerFailpoint).ToList();
+        var missing = plan.Failpoints.Where(name => hits.GetValueOrDefault(name) < plan.HitsPerFailpoint).ToList();
         return $"{tally.RandomKills} random kills ({string.Join(", ", tally.RandomKillsByPart.OrderBy(pair => pair.Key).Select(pair => $"{pair.Key} {pair.Value}"))}), "
-            + $"{hits.Values.Sum()} kills at {hits.Count} of {Failpoints.All.Count} failpoints, {tally.Provocations} kills to open the way to one, {tally.Freezes} nodes frozen, 'up' {tally.Ups} times ({tally.UpsFailed} failed under fire), {tally.SagasResumed} parked sagas resumed"
+            + $"{hits.Values.Sum()} kills at {hits.Count} of {plan.Failpoints.Count} failpoints, {tally.Provocations} kills to open the way to one, {tally.Freezes} nodes frozen, 'up' {tally.Ups} times ({tally.UpsFailed} failed under fire), {tally.SagasResumed} parked sagas resumed"
             + (missing.Count > 0 ? $"; not yet: {string.Join(", ", missing)}" : "");
     }
 

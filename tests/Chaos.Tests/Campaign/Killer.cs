@@ -69,7 +69,7 @@ internal sealed class Killer(ChaosPlatform platform, Restorer restorer, Provocat
 
     private async Task KillAtFailpointsAsync(CancellationToken cancellationToken)
     {
-        var order = Failpoints.All.ToArray();
+        var order = plan.Failpoints.ToArray();
         new Random(random.Next()).Shuffle(order);
         var waiting = new Queue<string>(order.Where(name => Missing(name) > 0));
         var armed = new List<Armed>();
@@ -85,8 +85,8 @@ internal sealed class Killer(ChaosPlatform platform, Restorer restorer, Provocat
                 }
             }
 
-            // An 'up' at work meets what is armed and no more: on a slow machine it would never get to its end.
-            while (armed.Count < plan.MostArmed && !restorer.IsAtWork && waiting.TryDequeue(out var next))
+            // An 'up' that is repeated meets what is armed and no more: on a slow machine none would ever get to its end.
+            while (armed.Count < plan.MostArmed && !restorer.IsStruggling && waiting.TryDequeue(out var next))
             {
                 provocation.Prepare(next);
                 platform.Failpoints.Arm(next);

@@ -12,9 +12,10 @@ internal sealed class Restorer(ChaosPlatform platform, Tally tally)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
 
-    private volatile bool isAtWork;
+    private volatile bool isStruggling;
 
-    public bool IsAtWork => isAtWork;
+    /// <summary>An 'up' has failed and none has succeeded since.</summary>
+    public bool IsStruggling => isStruggling;
 
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -33,16 +34,17 @@ internal sealed class Restorer(ChaosPlatform platform, Tally tally)
     public async Task RestoreAsync(CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
-        isAtWork = true;
         while (true)
         {
             var up = await platform.UpAsync(cancellationToken);
             tally.Up(up.ExitCode == 0);
             if (up.ExitCode == 0)
             {
-                isAtWork = false;
+                isStruggling = false;
                 return;
             }
+
+            isStruggling = true;
 
             if (watch.Elapsed > Patience)
             {
