@@ -24,7 +24,7 @@ internal sealed record CampaignPlan(string Form, int Seed, int Jobs, int JobsInF
         var minutes = Number("RENDERTRUST_MINUTES");
         return Environment.GetEnvironmentVariable("RENDERTRUST_LONG") == "1"
             ? new CampaignPlan("long", seed, Jobs: 500, JobsInFlight: 8, RandomKills: 250, Contracts.Failpoints.All, HitsPerFailpoint: 5, MostArmed: 6, Nodes: 3, TimeSpan.FromMinutes(minutes ?? 180))
-            : new CampaignPlan("short", seed, Jobs: 30, JobsInFlight: 8, RandomKills: 12, Drawn(seed), HitsPerFailpoint: 1, MostArmed: 6, Nodes: 3, TimeSpan.FromMinutes(minutes ?? 12));
+            : new CampaignPlan("short", seed, Jobs: 30, JobsInFlight: 8, RandomKills: 12, Drawn(seed), HitsPerFailpoint: 1, MostArmed: 6, Nodes: 3, TimeSpan.FromMinutes(minutes ?? 15));
     }
 
     private static string[] Drawn(int seed)

@@ -13,8 +13,8 @@ internal sealed class Killer(ChaosPlatform platform, Restorer restorer, Provocat
     private static readonly TimeSpan LongestWaitForProgress = TimeSpan.FromMinutes(2);
 
     // A failpoint on a rare path gives way to others and comes again.
-    private static readonly TimeSpan Turn = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan FrozenTurn = ChaosPlatform.NodeLostAfter + TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Turn = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan FrozenTurn = ChaosPlatform.NodeLostAfter + TimeSpan.FromSeconds(60);
 
     // Longer than the platform waits for a silent node, so that its leases are taken and its late results come under a stale token.
     private static readonly TimeSpan Freeze = ChaosPlatform.NodeLostAfter + TimeSpan.FromSeconds(4);
