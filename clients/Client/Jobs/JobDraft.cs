@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RenderTrust.A2A;
 using RenderTrust.Client.Identity;
 using RenderTrust.Contracts;
 using RenderTrust.Sealing;
@@ -69,3 +70,15 @@ public sealed record SubmitProgress(SubmitStage Stage, int AssetIndex, int Asset
 /// <summary>An accepted job.</summary>
 /// <param name="ManifestSha256">Hash of the sealed manifest: with the job id, what the submission is known by.</param>
 public sealed record SubmittedJob(JobId JobId, string TaskId, string ContextId, string ManifestSha256, int UnitCount);
+
+/// <summary>A job that is sealed, uploaded and recorded, and not yet sent.</summary>
+public sealed class PreparedJob
+{
+    internal PreparedJob(JobSpec spec, SendMessageRequest message) => (Spec, Message) = (spec, message);
+
+    public JobId JobId => Spec.JobId;
+
+    internal JobSpec Spec { get; }
+
+    internal SendMessageRequest Message { get; }
+}

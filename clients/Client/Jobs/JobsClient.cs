@@ -59,12 +59,27 @@ public sealed class JobsClient
     public async IAsyncEnumerable<JobUpdate> SubmitAndWatchAsync(
         JobDraft draft, IProgress<SubmitProgress>? progress, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        var job = await PrepareAsync(draft, progress, cancellationToken);
+        await foreach (var update in SendAndWatchAsync(job, cancellationToken))
+        {
+            yield return update;
+        }
+    }
+
+    /// <summary>Does all of a submission but the sending: for programs that must send at a given moment.</summary>
+    public async Task<PreparedJob> PrepareAsync(JobDraft draft, IProgress<SubmitProgress>? progress, CancellationToken cancellationToken)
+    {
         using var job = await SealAsync(draft, progress, cancellationToken);
-        var message = await PrepareAsync(job, draft.ContextId, progress, cancellationToken);
+        return new PreparedJob(job.Spec, await PrepareAsync(job, draft.ContextId, progress, cancellationToken));
+    }
+
+    /// <summary>Sends a prepared job and follows it to its end, as <see cref="SubmitAndWatchAsync"/> does.</summary>
+    public async IAsyncEnumerable<JobUpdate> SendAndWatchAsync(PreparedJob job, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         var agent = await AgentAsync(cancellationToken);
         var updates = new JobUpdates();
         var recorded = false;
-        await foreach (var update in FollowAsync(updates, () => agent.SendStreamingMessageAsync(message, cancellationToken), cancellationToken))
+        await foreach (var update in FollowAsync(updates, () => agent.SendStreamingMessageAsync(job.Message, cancellationToken), cancellationToken))
         {
             if (!recorded && updates.TaskId is { } taskId)
             {
