@@ -69,7 +69,20 @@ makePoolKey.SetAction((parsed, _) => GuardAsync(() =>
     return Task.CompletedTask;
 }));
 
-var root = new RootCommand("RenderTrust agent: enrols this machine and runs units on it") { enroll, run, overflow, makePoolKey };
+var tokens = new Option<string>("--tokens") { Description = "Folder of one-time enrolment tokens: one file NAME.token a node", Required = true };
+var workMilliseconds = new Option<int?>("--work-milliseconds") { Description = "Pretended work of a unit" };
+var fleet = new Command("fleet", "Run many simulated nodes in this one process, for load tests: every token file is a node of its own") { gateway, tokens, state, hub, slots, workMilliseconds };
+fleet.SetAction((parsed, cancellationToken) => GuardAsync(async () =>
+{
+    using var loggers = Loggers(new ConfigurationBuilder().AddEnvironmentVariables().Build());
+    await new SimulatedFleet(
+        new FleetCommand(
+            parsed.GetRequiredValue(gateway), parsed.GetRequiredValue(tokens), parsed.GetRequiredValue(state), parsed.GetValue(hub),
+            parsed.GetValue(slots) ?? 1, parsed.GetValue(workMilliseconds) ?? 50),
+        TimeProvider.System, loggers).RunAsync(cancellationToken);
+}));
+
+var root = new RootCommand("RenderTrust agent: enrols this machine and runs units on it") { enroll, run, overflow, makePoolKey, fleet };
 using var stopping = new CancellationTokenSource();
 
 // The first signal stops in order (units killed, scratch wiped, engine stopped); a second one is left to the system.
@@ -101,12 +114,7 @@ async Task RunNodeAsync(ParseResult parsed, EnrolCommand? enrolFirst, Cancellati
         .AddInMemoryCollection(given.Where(pair => !string.IsNullOrEmpty(pair.Value))).Build();
     var services = new ServiceCollection();
     services.AddOptions<AgentOptions>().Bind(configuration.GetSection(AgentOptions.Section)).ValidateDataAnnotations();
-    services.AddLogging(logging => logging.AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
-    {
-        console.SingleLine = true;
-        console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-        console.UseUtcTimestamp = true;
-    }));
+    services.AddLogging(logging => Log(logging, configuration));
     services.AddSingleton(TimeProvider.System);
     var development = Environment.GetEnvironmentVariable("RENDERTRUST_ENVIRONMENT") == "Development";
     Failpoint.Enable(development, Environment.GetEnvironmentVariable(Failpoint.FolderVariable));
@@ -115,6 +123,15 @@ async Task RunNodeAsync(ParseResult parsed, EnrolCommand? enrolFirst, Cancellati
     await using var provider = services.BuildServiceProvider();
     await provider.GetRequiredService<NodeHost>().RunAsync(enrolFirst, cancellationToken);
 }
+
+static ILoggerFactory Loggers(IConfiguration configuration) => LoggerFactory.Create(logging => Log(logging, configuration));
+
+static void Log(ILoggingBuilder logging, IConfiguration configuration) => logging.AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
+{
+    console.SingleLine = true;
+    console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+    console.UseUtcTimestamp = true;
+});
 
 // What a person can put right is one line and exit code 1, not a stack trace.
 static async Task<int> GuardAsync(Func<Task> action)

@@ -8,6 +8,9 @@ namespace RenderTrust.Cli.Commands;
 /// <summary><c>up</c>, <c>down</c>, <c>status</c>: a whole platform on this machine.</summary>
 internal static class PlatformCommands
 {
+    /// <summary>More simulated nodes than this share one process.</summary>
+    private const int MostSimulatedProcesses = 8;
+
     private static readonly Option<string> Ports = new("--ports") { Description = "'fixed' takes the default ports, 'auto' free ones.", DefaultValueFactory = _ => "fixed" };
     private static readonly Option<string[]> Port = new("--port") { Description = "Moves one port: NAME=NUMBER, for example gateway=9090. May be repeated.", AllowMultipleArgumentsPerToken = false };
     private static readonly Option<string> Sidecar = new("--sidecar") { Description = "auto or embedded; both are the embedded one in this version.", DefaultValueFactory = _ => "auto" };
@@ -40,9 +43,10 @@ internal static class PlatformCommands
             }
 
             var (nodes, overflow) = (parsed.GetValue(Nodes), parsed.GetValue(Overflow));
-            if (nodes is < 0 or > 64)
+            var most = parsed.GetValue(Runner) == "simulate" ? 1000 : 64;
+            if (nodes < 0 || nodes > most)
             {
-                throw new CliException($"--nodes is {nodes}. One machine takes 0 to 64.", exitCode: 2);
+                throw new CliException($"--nodes is {nodes}. One machine takes 0 to {most} with --runner {parsed.GetValue(Runner)}.", exitCode: 2);
             }
 
             if (overflow is < 0 or > 64)
@@ -119,7 +123,7 @@ internal static class PlatformCommands
 
     private static readonly Option<bool> DeleteData = new("--delete-data") { Description = "Also delete the database, blobs and keys of this platform." };
 
-    private static async Task StartAsync(LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
+    internal static async Task StartAsync(LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
     {
         progress($"Starting Postgres, {platform.Broker.Name} and the module registry");
         await platform.StartStoresAsync(cancellationToken);
@@ -128,7 +132,14 @@ internal static class PlatformCommands
         var fleet = new LocalFleet(platform);
         progress("Publishing the povray module");
         await fleet.PublishPovrayAsync(cancellationToken);
-        for (var index = 1; index <= nodes; index++)
+        var inOneProcess = runner == "simulate" && nodes > MostSimulatedProcesses;
+        if (inOneProcess)
+        {
+            progress($"Enrolling and starting {nodes} simulated nodes in one process");
+            await fleet.StartSimulatedAsync(nodes, slots, cancellationToken);
+        }
+
+        for (var index = 1; index <= nodes && !inOneProcess; index++)
         {
             progress($"Enrolling and starting node {index} of {nodes}");
             await fleet.StartNodeAsync(index, runner, slots, allowPlainProcess: runner == "process", cancellationToken);

@@ -52,9 +52,33 @@ internal sealed class LocalFleet(LocalPlatform platform)
         platform.StartNode(index, state, runner, slots, allowPlainProcess);
     }
 
+    /// <summary>Starts many simulated nodes in one process, each enrolled with a token of its own.</summary>
+    public async Task StartSimulatedAsync(int count, int slots, CancellationToken cancellationToken)
+    {
+        var tokens = Path.Combine(platform.Paths.Configuration, "fleet");
+        var states = Path.Combine(platform.Paths.Root, "nodes", "fleet");
+        Directory.CreateDirectory(tokens, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        using (var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken))
+        {
+            for (var index = 1; index <= count; index++)
+            {
+                var name = $"sim-{index:D4}";
+                if (!File.Exists(Path.Combine(states, name, "identity", "node.json")))
+                {
+                    var token = await studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken);
+                    await File.WriteAllTextAsync(Path.Combine(tokens, $"{name}.token"), token.Token, cancellationToken);
+                }
+            }
+        }
+
+        platform.StartSimulatedFleet(tokens, states, slots);
+    }
+
     /// <summary>Waits until the scheduler sees the nodes online, and answers what it says of them.</summary>
     public async Task<IReadOnlyList<NodeListItem>> WaitForNodesAsync(int count, CancellationToken cancellationToken)
     {
+        // Each enrolment costs the platform some signatures.
+        var patience = TimeSpan.FromSeconds(60 + (0.5 * count));
         if (count == 0)
         {
             return [];
@@ -63,7 +87,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
         using var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken);
         var watch = Stopwatch.StartNew();
         IReadOnlyList<NodeListItem> nodes = [];
-        while (watch.Elapsed < TimeSpan.FromSeconds(60))
+        while (watch.Elapsed < patience)
         {
             nodes = (await studio.ListNodesAsync(cancellationToken)).Nodes;
             if (nodes.Count(node => node.Status == "online") >= count)
@@ -79,8 +103,9 @@ internal sealed class LocalFleet(LocalPlatform platform)
             await Task.Delay(150, cancellationToken);
         }
 
+        var first = platform.Processes.FirstOrDefault(process => process.Name.StartsWith("node-", StringComparison.Ordinal))?.Name ?? "node-1";
         throw new CliException(
-            $"{nodes.Count(node => node.Status == "online")} of {count} nodes came online within 60 s. Last lines of node-1:\n{ManagedProcess.Tail(platform.Paths.Log("node-1"))}",
-            platform.Paths.Log("node-1"));
+            $"{nodes.Count(node => node.Status == "online")} of {count} nodes came online within {patience.TotalSeconds:0} s. Last lines of {first}:\n{ManagedProcess.Tail(platform.Paths.Log(first))}",
+            platform.Paths.Log(first));
     }
 }

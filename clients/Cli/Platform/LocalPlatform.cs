@@ -148,6 +148,18 @@ internal sealed class LocalPlatform
             new Dictionary<string, string> { ["RENDERTRUST_ENVIRONMENT"] = options.Environment });
     }
 
+    /// <summary>Starts many simulated nodes in one process; see the agent's <c>fleet</c>.</summary>
+    public void StartSimulatedFleet(string tokensFolder, string stateFolder, int slots)
+    {
+        Run("node-fleet",
+            [
+                "dotnet", AgentProgram, "fleet", "--gateway", GatewayUrl.ToString(), "--tokens", tokensFolder, "--state", stateFolder,
+                "--hub", HubUrl.ToString().TrimEnd('/'), "--slots", $"{slots}",
+            ],
+            // A line an offer would be thousands a minute.
+            new Dictionary<string, string> { ["RENDERTRUST_ENVIRONMENT"] = options.Environment, ["Logging__LogLevel__Default"] = "Warning" });
+    }
+
     public string AgentProgram => Path.Combine(Paths.RepositoryRoot, "edge/Agent/bin/Release/net10.0/RenderTrust.Agent.dll");
 
     /// <summary>Stops everything in the order that loses nothing: nodes, services, broker, database.</summary>
