@@ -1,7 +1,9 @@
 using System.CommandLine;
 using RenderTrust.Cli;
+using RenderTrust.Cli.Bench;
 using RenderTrust.Cli.Commands;
 using RenderTrust.Cli.Demo;
+using RenderTrust.Cli.Load;
 using RenderTrust.Cli.Output;
 using RenderTrust.Client;
 
@@ -23,6 +25,8 @@ var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios
     JobCommands.Cancel(context),
     NodeCommand.Create(context),
     ModuleCommand.Create(context),
+    LoadCommand.Create(context),
+    BenchCommand.Create(context),
 };
 
 try

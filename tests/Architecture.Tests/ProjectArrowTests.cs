@@ -26,6 +26,7 @@ public sealed class ProjectArrowTests
         ["load/WorkflowLoad"] = ["libs/compat/Dapr.Workflow"],
         ["clients/Client"] = ["libs/Contracts", "libs/A2A", "libs/Sealing"],
         ["clients/Cli"] = ["clients/Client"],
+        ["load/JobLoad"] = ["clients/Client", "libs/compat/NBomber"],
     };
 
     private static readonly string Root = TestKit.RepositoryFolder.Root;

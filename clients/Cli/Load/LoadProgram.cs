@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using System.Text.Json;
+using RenderTrust.Cli.Output;
+using RenderTrust.Cli.Platform;
+
+namespace RenderTrust.Cli.Load;
+
+/// <param name="Recipients">Nodes that each job is sealed for.</param>
+/// <param name="Output">Folder of the reports.</param>
+internal sealed record JobLoadSettings(int Rate, int Seconds, int WarmUpSeconds, int Recipients, int Units, string Output);
+
+/// <summary>As the load program writes it; see load/JobLoad.</summary>
+internal sealed record JobLoadResult(
+    int Rate, int Seconds, int Units, int Completed, int Failed, double? CpuMillisecondsPerJob, double LoadAverage, IReadOnlyList<LoadFigure> Platform, IReadOnlyList<LoadFigure> Client, bool Ok);
+
+internal sealed record LoadFigure(string Name, int Count, double P50Milliseconds, double P95Milliseconds, double P99Milliseconds, double MaxMilliseconds);
+
+internal sealed record GetTaskResult(double RequestsPerSecond, double EchoesPerSecond);
+
+/// <summary>Runs load/JobLoad against a platform of this machine.</summary>
+internal static class LoadProgram
+{
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    public static Task<JobLoadResult> RunJobsAsync(CliContext context, PrivatePlatform platform, JobLoadSettings settings, TextWriter output, CancellationToken cancellationToken) =>
+        RunAsync<JobLoadResult>(
+            context, platform.Platform,
+            [
+                "jobs", "--rate", $"{settings.Rate}", "--seconds", $"{settings.Seconds}", "--warm-up", $"{settings.WarmUpSeconds}", "--recipients", $"{settings.Recipients}",
+                "--units", $"{settings.Units}", "--out", settings.Output, "--processes", .. platform.Roots.Select(pid => $"{pid}"),
+            ],
+            output, cancellationToken);
+
+    public static Task<GetTaskResult> RunGetTaskAsync(CliContext context, PrivatePlatform platform, TextWriter output, CancellationToken cancellationToken) =>
+        RunAsync<GetTaskResult>(context, platform.Platform, ["get-task"], output, cancellationToken);
+
+    private static async Task<T> RunAsync<T>(CliContext context, LocalPlatform platform, IReadOnlyList<string> arguments, TextWriter output, CancellationToken cancellationToken)
+    {
+        var result = Path.Combine(platform.Paths.Root, $"load-{arguments[0]}.json");
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
+        string[] common =
+        [
+            Path.Combine(context.RepositoryRoot, "load/JobLoad/bin/Release/net10.0/RenderTrust.JobLoad.dll"), .. arguments,
+            "--gateway", platform.GatewayUrl.ToString(), "--profile", Path.Combine(platform.Paths.Profiles, "load"), "--result", result,
+        ];
+        foreach (var argument in common)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.Environment["RENDERTRUST_LOAD_POSTGRES"] = platform.Postgres.AdminOnDatabase;
+        using var process = Process.Start(start)!;
+        try
+        {
+            while (await process.StandardOutput.ReadLineAsync(cancellationToken) is { } line)
+            {
+                await output.WriteLineAsync(line);
+            }
+
+            await process.WaitForExitAsync(cancellationToken);
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill();
+            }
+        }
+
+        // 1 says that a threshold did not hold: the figures are there, and say so themselves.
+        return process.ExitCode is 0 or 1 && File.Exists(result)
+            ? JsonSerializer.Deserialize<T>(await File.ReadAllBytesAsync(result, cancellationToken), Json)!
+            : throw new CliException($"The load program ended with exit code {process.ExitCode}; it says above why.");
+    }
+}
