@@ -8,7 +8,8 @@ namespace RenderTrust.ServiceDefaults;
 /// <param name="AppPort">0 when the port is left to Kestrel (tests, or <c>Urls</c>).</param>
 /// <param name="ApiToken">APP_API_TOKEN; null only in Development.</param>
 /// <param name="HealthPort">HEALTH_PORT: a port on every address that answers <c>/healthz</c> and nothing else, for an orchestrator's probes; 0 for none.</param>
-public sealed record ServiceApp(string AppId, int AppPort, string? ApiToken, bool IsDevelopment, int HealthPort = 0)
+/// <param name="MetricsToken">METRICS_TOKEN: whoever shows it may read <c>/metrics</c>; null where only Development's own machine may.</param>
+public sealed record ServiceApp(string AppId, int AppPort, string? ApiToken, bool IsDevelopment, int HealthPort = 0, string? MetricsToken = null)
 {
     public static ServiceApp Read(string appId, IConfiguration configuration)
     {
@@ -26,7 +27,8 @@ public sealed record ServiceApp(string AppId, int AppPort, string? ApiToken, boo
                     $"APP_API_TOKEN is not set, so {appId} could not tell its sidecar from a stranger. Set it to the same secret for the app and its sidecar, or set RENDERTRUST_ENVIRONMENT=Development on a developer's machine.");
         }
 
-        return new ServiceApp(appId, port, token, development, healthPort);
+        var metricsToken = configuration["METRICS_TOKEN"] is { Length: > 0 } given ? given : null;
+        return new ServiceApp(appId, port, token, development, healthPort, metricsToken);
     }
 
     private static int ReadPort(IConfiguration configuration, string name, string hint)
@@ -39,7 +41,12 @@ public sealed record ServiceApp(string AppId, int AppPort, string? ApiToken, boo
     }
 
     /// <summary>Compares in a time that does not depend on where the first difference is.</summary>
-    public bool IsApiToken(string? given) =>
-        ApiToken is not null && given is not null
-        && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), SHA256.HashData(Encoding.UTF8.GetBytes(ApiToken)));
+    public bool IsApiToken(string? given) => IsSame(ApiToken, given);
+
+    /// <inheritdoc cref="IsApiToken"/>
+    public bool IsMetricsToken(string? given) => IsSame(MetricsToken, given);
+
+    private static bool IsSame(string? secret, string? given) =>
+        secret is not null && given is not null
+        && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
 }

@@ -13,6 +13,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 using RenderTrust.Contracts;
 
 namespace RenderTrust.ServiceDefaults;
@@ -55,6 +56,7 @@ public static class ServiceDefaultsExtensions
         AddProblems(builder.Services);
         AddSidecar(builder);
         AddAuth(builder);
+        builder.AddTelemetry(app);
         builder.Services.AddHealthChecks();
         return builder;
     }
@@ -66,7 +68,9 @@ public static class ServiceDefaultsExtensions
     public static WebApplication MapDefaultEndpoints(this WebApplication app)
     {
         ArgumentNullException.ThrowIfNull(app);
+        app.UseMetrics();
         UseHealthPort(app);
+        app.UseJobTraces();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
         // The envelope's id is the key of the consumer's inbox; it arrives as header Cloudevent.id.
@@ -87,7 +91,7 @@ public static class ServiceDefaultsExtensions
         return app;
     }
 
-    /// <summary>The health port is open to the whole network: there is nothing behind it but health.</summary>
+    /// <summary>The health port is open to the whole network: there is nothing behind it but health, and metrics for who has their token.</summary>
     private static void UseHealthPort(WebApplication app)
     {
         var healthPort = app.Services.GetRequiredService<ServiceApp>().HealthPort;
@@ -121,12 +125,8 @@ public static class ServiceDefaultsExtensions
     private static void AddLogs(WebApplicationBuilder builder)
     {
         builder.Logging.ClearProviders();
-        builder.Logging.AddJsonConsole(console =>
-        {
-            console.IncludeScopes = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
-        });
+        builder.Logging.AddConsoleFormatter<JobLineFormatter, ConsoleFormatterOptions>();
+        builder.Logging.AddConsole(console => console.FormatterName = JobLineFormatter.FormatterName);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         builder.Logging.AddFilter("System.Net.Http", LogLevel.Warning);
         builder.Logging.AddFilter("Npgsql", LogLevel.Warning);

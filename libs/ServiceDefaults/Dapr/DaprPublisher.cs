@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
@@ -43,6 +44,13 @@ public sealed class DaprPublisher(SidecarHttp sidecar, ServiceApp app, TimeProvi
             writer.WriteString("source", app.AppId);
             writer.WriteString("time", time.GetUtcNow());
             writer.WriteString("datacontenttype", "application/json");
+            if (Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity)
+            {
+                // The extension of CloudEvents for tracing, as Dapr writes and forwards it.
+                writer.WriteString("traceparent", activity.Id);
+                writer.WriteString("tracestate", activity.TraceStateString ?? "");
+            }
+
             writer.WritePropertyName("data");
             writer.WriteRawValue(payloadJson);
             writer.WriteEndObject();

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.ServiceDefaults;
 
@@ -34,6 +35,7 @@ public sealed class SidecarHttp : IDisposable
             UseProxy = false,
             AllowAutoRedirect = false,
             UseCookies = false,
+            ActivityHeadersPropagator = null,
         })
         {
             BaseAddress = BaseAddress,
@@ -55,6 +57,7 @@ public sealed class SidecarHttp : IDisposable
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout ?? Timeout);
+        TraceHeaders.Add(request);
         try
         {
             var response = await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
