@@ -1,4 +1,5 @@
 using System.Data;
+using System.Diagnostics;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -23,7 +24,7 @@ public sealed class Outbox
         CREATE TABLE outbox (
             position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             message_id uuid NOT NULL UNIQUE, component text NOT NULL, topic text NOT NULL, payload jsonb NOT NULL,
-            created_at timestamptz NOT NULL DEFAULT now());
+            created_at timestamptz NOT NULL DEFAULT now(), trace_parent text, trace_state text);
         CREATE TABLE inbox (message_id uuid PRIMARY KEY, received_at timestamptz NOT NULL DEFAULT now());
         """;
 
@@ -36,13 +37,15 @@ public sealed class Outbox
     {
         ArgumentNullException.ThrowIfNull(transaction);
         await using var insert = new NpgsqlCommand(
-            "INSERT INTO outbox (message_id, component, topic, payload) VALUES ($1, $2, $3, $4) ON CONFLICT (message_id) DO NOTHING",
+            "INSERT INTO outbox (message_id, component, topic, payload, trace_parent, trace_state) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (message_id) DO NOTHING",
             transaction.Connection, transaction)
         {
             Parameters =
             {
                 new() { Value = messageId }, new() { Value = component }, new() { Value = topic },
                 new() { Value = payloadJson, NpgsqlDbType = NpgsqlDbType.Jsonb },
+                new() { Value = (object?)OutboxTrace.CurrentParent ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+                new() { Value = (object?)OutboxTrace.CurrentState ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
             },
         };
         await insert.ExecuteNonQueryAsync(cancellationToken);
@@ -205,7 +208,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
     {
         await using var select = new NpgsqlCommand(
             """
-            SELECT position, message_id, component, topic, payload::text FROM outbox
+            SELECT position, message_id, component, topic, payload::text, trace_parent, trace_state FROM outbox
             WHERE NOT (component || '/' || topic = ANY ($1)) ORDER BY position LIMIT $2
             """, connection)
         {
@@ -215,7 +218,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
         await using var reader = await select.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            batch.Add(new Message(reader.GetInt64(0), reader.GetGuid(1), reader.GetString(2), reader.GetString(3), reader.GetString(4)));
+            batch.Add(new Message(reader.GetInt64(0), reader.GetGuid(1), reader.GetString(2), reader.GetString(3), reader.GetString(4), OutboxTrace.Read(reader, 5)));
         }
 
         return batch;
@@ -223,6 +226,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
 
     private async Task<bool> TrySendAsync(Message message, CancellationToken cancellationToken)
     {
+        using var span = OutboxTrace.Start($"publish {message.Topic}", message.Parent);
         try
         {
             await publish(message.Component, message.Topic, message.Id, message.Payload, cancellationToken);
@@ -254,7 +258,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
 
     private bool IsPaused(string lane) => paused.TryGetValue(lane, out var pause) && time.GetElapsedTime(pause.Since) < pause.Length;
 
-    private sealed record Message(long Position, Guid Id, string Component, string Topic, string Payload)
+    private sealed record Message(long Position, Guid Id, string Component, string Topic, string Payload, ActivityContext? Parent)
     {
         public string Lane { get; } = $"{Component}/{Topic}";
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -28,6 +29,10 @@ public static class PostgresServiceExtensions
             builder.ConnectionStringBuilder.MaxAutoPrepare = 100;
             builder.ConnectionStringBuilder.AutoPrepareMinUsages = 2;
             builder.UseLoggerFactory(provider.GetService<ILoggerFactory>());
+            // Loops that look every second would otherwise be most of what a collector gets.
+            builder.ConfigureTracing(tracing => tracing
+                .ConfigureCommandFilter(_ => Activity.Current is { Recorded: true }).ConfigureBatchFilter(_ => Activity.Current is { Recorded: true })
+                .EnablePhysicalOpenTracing(false));
             return builder.Build();
         });
         services.AddSingleton(new SchemaName(schema));

@@ -11,7 +11,7 @@ CREATE TABLE outbox (
     component text NOT NULL,
     topic text NOT NULL,
     payload jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now());
+    created_at timestamptz NOT NULL DEFAULT now(), trace_parent text, trace_state text);
 
 CREATE TABLE inbox (message_id uuid PRIMARY KEY, received_at timestamptz NOT NULL DEFAULT now());
 
