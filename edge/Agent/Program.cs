@@ -9,6 +9,7 @@ using RenderTrust.Agent;
 using RenderTrust.Agent.Enrollment;
 using RenderTrust.Agent.Hosting;
 using RenderTrust.Contracts;
+using RenderTrust.Telemetry;
 
 var state = new Option<string>("--state") { Description = "Folder of this node's identity and outbox", Required = true };
 
@@ -120,6 +121,7 @@ async Task RunNodeAsync(ParseResult parsed, EnrolCommand? enrolFirst, Cancellati
     Failpoint.Enable(development, Environment.GetEnvironmentVariable(Failpoint.FolderVariable));
     services.AddSingleton(new NodeEnvironment(development, Environment.GetEnvironmentVariable("DOCKER_HOST")));
     services.AddSingleton<NodeHost>();
+    using var otlp = Otlp.Start("agent", Environment.GetEnvironmentVariable(Otlp.EndpointVariable));
     await using var provider = services.BuildServiceProvider();
     await provider.GetRequiredService<NodeHost>().RunAsync(enrolFirst, cancellationToken);
 }

@@ -5,6 +5,7 @@ using RenderTrust.Scheduler.Nodes;
 using RenderTrust.Scheduler.Overflow;
 using RenderTrust.Scheduler.Results;
 using RenderTrust.Scheduler.Timings;
+using RenderTrust.Scheduler.Traces;
 using RenderTrust.ServiceDefaults;
 
 namespace RenderTrust.Scheduler;
@@ -27,6 +28,9 @@ internal static class Routes
         RecordProgress.Map(gateway);
         ListNodes.MapInternal(gateway);
 
+        // Any part of the platform, the sidecar too: which job a span belongs to is checked with each.
+        RecordSpans.Map(app.MapGroup("").RequireInternal());
+
         OnUnitOverflowed.Map(app);
 
         var jobs = app.MapGroup("").RequireScope(Scopes.Jobs);
@@ -36,6 +40,8 @@ internal static class Routes
         GetUnit.Map(jobs);
         ListOutputs.Map(jobs);
         GetManifestGrants.Map(jobs);
+        GetTrace.Map(jobs);
+        AddClientSpans.Map(jobs);
 
         var nodes = app.MapGroup("").RequireScope(Scopes.Nodes);
         ListNodes.Map(nodes);

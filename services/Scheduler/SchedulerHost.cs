@@ -1,3 +1,6 @@
+using Dapr.Actors.Client;
+using Dapr.Actors.Runtime;
+using Microsoft.Extensions.Options;
 using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Attempts;
@@ -12,7 +15,9 @@ using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Results;
 using RenderTrust.Scheduler.Supervision;
 using RenderTrust.Scheduler.Timings;
+using RenderTrust.Scheduler.Traces;
 using RenderTrust.ServiceDefaults;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler;
 
@@ -23,11 +28,14 @@ internal static class SchedulerHost
     {
         var builder = WebApplication.CreateSlimBuilder(args);
         configure?.Invoke(builder);
+        // Before the defaults: spans of this process go straight into the table.
+        builder.Services.AddSingleton<SpanTable>().AddSingleton<ISpanSink>(provider => provider.GetRequiredService<SpanTable>());
         builder.AddServiceDefaults(Apps.Scheduler);
         builder.Services.AddValidation();
         builder.Services.AddPostgres(builder.Configuration, Apps.Scheduler, typeof(SchedulerHost).Assembly);
         builder.Services.AddOutbox(services => services.GetRequiredService<DaprPublisher>().PublishAsync);
         AddOptions(builder);
+        AddTraces(builder);
         AddNodes(builder.Services, builder.Configuration);
         AddJobs(builder.Services);
         AddSagas(builder.Services);
@@ -70,6 +78,16 @@ internal static class SchedulerHost
             .ValidateOnStart();
     }
 
+    private static void AddTraces(WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<TraceOptions>()
+            .Bind(builder.Configuration.GetSection(TraceOptions.Section))
+            .ValidateDataAnnotations()
+            .ValidateOnStart();
+        builder.Services.AddSingleton<JobActivities>();
+        builder.Services.AddSingleton<BudgetHistograms>();
+    }
+
     private static void AddOverflow(IServiceCollection services)
     {
         services.AddSingleton<OverflowWake>();
@@ -86,6 +104,21 @@ internal static class SchedulerHost
         services.AddSingleton<NodeSessions>();
         services.AddSingleton<NodeOwners>();
         services.AddSingleton<HubClient>();
+
+        // As AddActors would make it, with calls that carry the trace.
+        services.AddSingleton<IActorProxyFactory>(provider =>
+        {
+            var runtime = provider.GetRequiredService<IOptions<ActorRuntimeOptions>>().Value;
+            return new ActorProxyFactory(
+                new ActorProxyOptions
+                {
+                    UseJsonSerialization = runtime.UseJsonSerialization,
+                    JsonSerializerOptions = runtime.JsonSerializerOptions,
+                    HttpEndpoint = runtime.HttpEndpoint,
+                    DaprApiToken = runtime.DaprApiToken,
+                },
+                new TraceHeadersHandler());
+        });
         services.AddActors(options =>
         {
             options.UseJsonSerialization = true;
@@ -133,6 +166,8 @@ internal static class SchedulerHost
         services.AddHostedService<RelaySagaSignalsLoop>();
         services.AddHostedService<ForgetSagasLoop>();
         services.AddHostedService<ScaleOverflowLoop>();
+        services.AddSingleton<PruneSpansLoop>();
+        services.AddHostedService(provider => provider.GetRequiredService<PruneSpansLoop>());
     }
 
     private static void AddSagas(IServiceCollection services)

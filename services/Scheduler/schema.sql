@@ -38,6 +38,8 @@ CREATE TABLE jobs (
     started_at timestamptz,
     ended_at timestamptz,
     client_job_id uuid NOT NULL,
+    -- Where the job's trace goes on: the span that accepted it. Null where no trace is kept.
+    trace_parent text,
     CONSTRAINT jobs_client_job_id_key UNIQUE (tenant_id, client_job_id),
     CHECK (cap_microcredits >= price_microcredits),
     CHECK (charged_microcredits <= price_microcredits),
@@ -252,3 +254,21 @@ CREATE TABLE outbox (
     message_id uuid NOT NULL UNIQUE, component text NOT NULL, topic text NOT NULL, payload jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(), trace_parent text, trace_state text);
 CREATE TABLE inbox (message_id uuid PRIMARY KEY, received_at timestamptz NOT NULL DEFAULT now());
+
+-- Finished spans of jobs' traces, from every process.
+CREATE TABLE job_spans (
+    job_id uuid NOT NULL,
+    span_id text NOT NULL,
+    trace_id text NOT NULL,
+    parent_span_id text,
+    service text NOT NULL,
+    name text NOT NULL,
+    started_at timestamptz NOT NULL,
+    duration_ms double precision NOT NULL,
+    failed boolean NOT NULL,
+    attributes jsonb NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    position bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (job_id, span_id)
+);
+CREATE INDEX job_spans_by_position ON job_spans (position);

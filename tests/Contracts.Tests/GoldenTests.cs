@@ -61,8 +61,8 @@ public sealed class GoldenTests
             .Where(type => type.IsClass && type.GetMethod("<Clone>$") is not null)
             .OrderBy(type => type.Name, StringComparer.Ordinal);
 
-    /// <summary>The same value for a type everywhere, every member set, so that each shows its name and form.</summary>
-    private static object? Sample(Type type)
+    /// <summary>The same value for a type everywhere, every member set, so that each shows its name and form. A list of the type itself is empty: trees end.</summary>
+    private static object? Sample(Type type, Type? within = null)
     {
         var plain = Nullable.GetUnderlyingType(type) ?? type;
         if (plain == typeof(string))
@@ -122,6 +122,11 @@ public sealed class GoldenTests
 
         if (plain.IsGenericType && plain.GetGenericTypeDefinition() == typeof(IReadOnlyList<>))
         {
+            if (plain.GetGenericArguments()[0] == within)
+            {
+                return Array.CreateInstance(within, 0);
+            }
+
             var items = Array.CreateInstance(plain.GetGenericArguments()[0], 1);
             items.SetValue(Sample(plain.GetGenericArguments()[0]), 0);
             return items;
@@ -136,7 +141,7 @@ public sealed class GoldenTests
 
         var constructor = plain.GetConstructors().OrderByDescending(candidate => candidate.GetParameters().Length).FirstOrDefault()
             ?? throw new InvalidOperationException($"No sample is known for {plain}.");
-        return constructor.Invoke([.. constructor.GetParameters().Select(parameter => Sample(parameter.ParameterType))]);
+        return constructor.Invoke([.. constructor.GetParameters().Select(parameter => Sample(parameter.ParameterType, plain))]);
     }
 
     private static string GoldenFolder([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "Golden");

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using RenderTrust.TestKit;
@@ -41,6 +42,34 @@ public sealed class OutboxTests(OutboxTests.Fixture database) : IClassFixture<Ou
         await UntilEmptyAsync();
 
         Assert.Equal(ids, published.Select(message => message.Id));
+    }
+
+    [Fact]
+    public async Task A_message_is_published_under_the_trace_that_it_was_written_in()
+    {
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = heard => heard.Name == "RenderTrust", Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+        };
+        ActivitySource.AddActivityListener(listener);
+        using (var cause = new Activity("cause"))
+        {
+            cause.SetParentId("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+            cause.TraceStateString = "rendertrust=whose";
+            cause.Start();
+            await AddAsync("usage", 1);
+        }
+
+        await AddAsync("usage", 1);
+        var seen = new ConcurrentQueue<(string? TraceId, string? State)>();
+        await using var loop = await StartAsync((_, _, _, _, _) =>
+        {
+            seen.Enqueue((Activity.Current?.TraceId.ToHexString(), Activity.Current?.TraceStateString));
+            return Task.CompletedTask;
+        });
+        await UntilEmptyAsync();
+
+        Assert.Equal([("0af7651916cd43dd8448eb211c80319c", "rendertrust=whose"), (null, null)], seen);
     }
 
     [Fact]

@@ -36,6 +36,9 @@ internal sealed class FakeNeighbours : IAsyncDisposable
 
     public ConcurrentQueue<LeaseOffer> Offers { get; } = new();
 
+    /// <summary>The W3C headers that offers came with.</summary>
+    public ConcurrentQueue<(string? TraceParent, string? TraceState)> OfferHeaders { get; } = new();
+
     public ConcurrentQueue<LeaseRevocation> Revocations { get; } = new();
 
     public ConcurrentQueue<(string Component, string Topic, string Body)> Published { get; } = new();
@@ -112,6 +115,7 @@ internal sealed class FakeNeighbours : IAsyncDisposable
     private async Task<IResult> OfferAsync(HttpContext http)
     {
         var offer = (await JsonSerializer.DeserializeAsync<LeaseOffer>(http.Request.Body, WireJson.Options))!;
+        OfferHeaders.Enqueue((http.Request.Headers["traceparent"], http.Request.Headers["tracestate"]));
         Offers.Enqueue(offer);
         return TypedHttp.Json(await OnOfferOf.GetValueOrDefault(offer.JobId, OnOffer)(offer), WireJson.Options);
     }

@@ -191,7 +191,8 @@ public sealed class SchedulerWorld : IAsyncDisposable
         return (await response.Content.ReadFromJsonAsync<TResponse>(WireJson.Options))!;
     }
 
-    internal async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, object? body = null, string? caller = Apps.Gateway, string? token = FakeNeighbours.ApiToken, string? bearer = null)
+    internal async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, object? body = null, string? caller = Apps.Gateway, string? token = FakeNeighbours.ApiToken, string? bearer = null,
+        IReadOnlyList<(string Name, string Value)>? headers = null)
     {
         using var request = new HttpRequestMessage(method, path);
         if (body is not null)
@@ -214,6 +215,11 @@ public sealed class SchedulerWorld : IAsyncDisposable
         if (bearer is not null)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+        }
+
+        foreach (var (name, value) in headers ?? [])
+        {
+            request.Headers.Add(name, value);
         }
 
         return await http.SendAsync(request);

@@ -162,6 +162,29 @@ public sealed class SidecarCallTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_message_and_a_call_carry_the_current_trace()
+    {
+        var body = default(JsonElement);
+        var headers = new List<string>();
+        answer = async context =>
+        {
+            headers.Add($"{context.Request.Headers["traceparent"]} {context.Request.Headers["tracestate"]}");
+            body = (await JsonDocument.ParseAsync(context.Request.Body)).RootElement.Clone();
+            context.Response.StatusCode = 204;
+        };
+        var publisher = new DaprPublisher(http, new ServiceApp("identity", 0, "x", false), TimeProvider.System);
+        using var activity = new System.Diagnostics.Activity("work");
+        activity.SetParentId("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        activity.TraceStateString = "other=1";
+        activity.Start();
+
+        await publisher.PublishAsync(Topics.PubSub, Topics.Usage, Guid.CreateVersion7(), "{}", Token);
+
+        Assert.Equal((activity.Id, "other=1"), (body.GetProperty("traceparent").GetString(), body.GetProperty("tracestate").GetString()));
+        Assert.Equal([$"{activity.Id} other=1"], headers);
+    }
+
+    [Fact]
     public async Task A_broker_that_refuses_is_an_error_so_the_outbox_keeps_the_message()
     {
         answer = context =>

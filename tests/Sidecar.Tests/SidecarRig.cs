@@ -19,6 +19,7 @@ internal sealed class SidecarRig : IAsyncDisposable
     public string RunFile => Path.Combine(Root, "dapr.yaml");
     public string StatusFile => Path.Combine(Root, "status.json");
     public string? DaprApiToken { get; init; }
+    public SpanSink? SpanSink { get; init; }
     public HttpClient Client { get; } = new();
     public SidecarHost? Host { get; private set; }
 
@@ -83,6 +84,7 @@ internal sealed class SidecarRig : IAsyncDisposable
         RunFile = RunFile,
         StatusFile = StatusFile,
         DaprApiToken = DaprApiToken,
+        SpanSink = SpanSink,
         AppApiToken = "token-of-the-apps",
         LogLevel = Microsoft.Extensions.Logging.LogLevel.Error,
         Supervisor = new SupervisorOptions

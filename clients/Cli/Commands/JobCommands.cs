@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace RenderTrust.Cli.Commands;
 
-/// <summary><c>jobs</c>, <c>watch</c>, <c>fetch</c>, <c>cancel</c>.</summary>
+/// <summary><c>jobs</c>, <c>jobs trace</c>, <c>watch</c>, <c>fetch</c>, <c>cancel</c>.</summary>
 internal static class JobCommands
 {
     private static readonly Argument<string> Job = new("job") { Description = "Job id." };
@@ -18,7 +18,7 @@ internal static class JobCommands
     public static Command Jobs(CliContext context)
     {
         var id = new Argument<string?>("job") { Description = "One job in full.", Arity = ArgumentArity.ZeroOrOne };
-        var command = new Command("jobs", "Your jobs, or one of them in full: units, nodes and why they were chosen, money, latencies.") { id, CreatorOptions.Profile, CreatorOptions.Json };
+        var command = new Command("jobs", "Your jobs, or one of them in full: units, nodes and why they were chosen, money, latencies.") { id, CreatorOptions.Profile, CreatorOptions.Json, Trace(context) };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var client = CreatorOptions.Open(context, parsed);
@@ -51,6 +51,25 @@ internal static class JobCommands
             }
 
             context.Console.Write(table);
+        });
+        return command;
+    }
+
+    private static Command Trace(CliContext context)
+    {
+        var command = new Command("trace", "All that was done for a job, from your machine to the node and back, as a tree with times.") { Job, CreatorOptions.Profile, CreatorOptions.Json };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var client = CreatorOptions.Open(context, parsed);
+            var trace = await client.Jobs.GetTraceAsync(ParseJob(parsed.GetValue(Job)!), cancellationToken);
+            if (parsed.GetValue(CreatorOptions.Json))
+            {
+                CliContext.WriteJson(trace);
+            }
+            else
+            {
+                TraceReport.Write(context.Console, trace);
+            }
         });
         return command;
     }

@@ -31,16 +31,20 @@ internal static class SubmitCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var client = CreatorOptions.Open(context, parsed);
+            using var trace = CommandTrace.Begin("submit");
             var draft = await DraftAsync(
                 client, parsed.GetValue(module), parsed.GetValue(scene)!, parsed.GetValue(frames), parsed.GetValue(width), parsed.GetValue(height), parsed.GetValue(seconds), parsed.GetValue(cap), cancellationToken);
             draft = draft with { AllowOverflow = parsed.GetValue(overflow) };
             if (parsed.GetValue(watch))
             {
                 context.Console.MarkupLineInterpolated($"Job {draft.JobId}");
-                return Follow.ExitCode(await Follow.RunAsync(context, client.Jobs.SubmitAndWatchAsync(draft, null, cancellationToken), draft.Units.Count, parsed.GetValue(CreatorOptions.Json)));
+                var last = await Follow.RunAsync(context, client.Jobs.SubmitAndWatchAsync(draft, null, cancellationToken), draft.Units.Count, parsed.GetValue(CreatorOptions.Json));
+                await trace.SendAsync(context, client, draft.JobId, cancellationToken);
+                return Follow.ExitCode(last);
             }
 
             var job = await client.Jobs.SubmitAsync(draft, null, cancellationToken);
+            await trace.SendAsync(context, client, draft.JobId, cancellationToken);
             if (parsed.GetValue(CreatorOptions.Json))
             {
                 CliContext.WriteJson(new { jobId = job.JobId.ToString(), job.TaskId, job.UnitCount, job.ManifestSha256 });

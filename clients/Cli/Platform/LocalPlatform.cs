@@ -121,6 +121,7 @@ internal sealed class LocalPlatform
             ["DOTNET_gcServer"] = "0",
             ["DOTNET_TieredPGO"] = "1",
             ["Logging__LogLevel__Default"] = "Information",
+            ["METRICS_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "metrics-token"),
         };
         var file = SidecarConfiguration.Write(Paths, Ports, Broker.Name, common, app => AppEnvironment(app));
         if (!processes.Any(process => process.Name == "sidecar" && process.IsRunning))
@@ -132,6 +133,7 @@ internal sealed class LocalPlatform
             [
                 "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
                 "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile, "--backoff-max", MostRestartSeconds,
+                "--span-sink", "scheduler/internal/spans",
             ],
             host);
         await WaitForHealthAsync(cancellationToken);

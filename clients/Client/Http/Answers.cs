@@ -20,6 +20,14 @@ internal static class Answers
         http.CallAsync<T>(
             () => new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent(body) }, cancellationToken);
 
+    /// <summary>For calls that answer 204.</summary>
+    public static async Task PostAsync(this HttpClient http, string path, object body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent(body) };
+        using var response = await http.AskAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken);
+        await response.RequireSuccessAsync(cancellationToken);
+    }
+
     public static async Task DeleteAsync(this HttpClient http, string path, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Delete, path);

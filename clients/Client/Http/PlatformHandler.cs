@@ -17,6 +17,9 @@ internal static class PlatformHandler
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
             EnableMultipleHttp2Connections = true,
             UseCookies = false,
+
+            // Traces are carried by DpopHandler: a span per request of HttpClient's would be a parent that nobody keeps.
+            ActivityHeadersPropagator = null,
         };
         if (platformCa is not null)
         {

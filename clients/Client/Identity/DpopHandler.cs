@@ -85,6 +85,7 @@ internal sealed class DpopHandler(Uri gateway, TokenSource tokens, DpopProofs pr
     private Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, string token, CancellationToken cancellationToken)
     {
         request.Headers.Authorization = new AuthenticationHeaderValue("DPoP", token);
+        ClientActivity.AddHeaders(request);
         request.Headers.Remove("DPoP");
         request.Headers.Add("DPoP", proofs.Make(request.Method, request.RequestUri!, token));
         return base.SendAsync(request, cancellationToken);

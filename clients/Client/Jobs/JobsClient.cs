@@ -47,6 +47,7 @@ public sealed class JobsClient
     /// <summary>Seals and submits a job; returns when the platform has accepted it.</summary>
     public async Task<SubmittedJob> SubmitAsync(JobDraft draft, IProgress<SubmitProgress>? progress, CancellationToken cancellationToken)
     {
+        using var span = ClientActivity.Source.StartActivity("submit job");
         using var job = await SealAsync(draft, progress, cancellationToken);
         var message = await PrepareAsync(job, draft.ContextId, progress, cancellationToken);
         return await SendAsync(job.Spec, message, cancellationToken);
@@ -128,6 +129,12 @@ public sealed class JobsClient
     public Task<JobList> ListAsync(string? cursor, CancellationToken cancellationToken) =>
         _http.GetAsync<JobList>(cursor is null ? "/v1/jobs" : $"/v1/jobs?cursor={Uri.EscapeDataString(cursor)}", cancellationToken);
 
+    /// <summary>What was done for a job, by whom and when, as a tree.</summary>
+    public Task<JobTrace> GetTraceAsync(JobId jobId, CancellationToken cancellationToken) => _http.GetAsync<JobTrace>($"/v1/jobs/{jobId}/trace", cancellationToken);
+
+    /// <summary>Adds what this program did to a job's trace: for programs that listen to the activities of <c>RenderTrust.Client</c>.</summary>
+    public Task AddSpansAsync(JobId jobId, ClientSpans spans, CancellationToken cancellationToken) => _http.PostAsync($"/v1/jobs/{jobId}/spans", spans, cancellationToken);
+
     /// <summary>
     /// Fetches all outputs that a job has so far into a folder. Two units that name the same path get folders of their own, <c>unit-000001</c>.
     /// </summary>
@@ -173,6 +180,7 @@ public sealed class JobsClient
 
     private async Task<SealedJob> SealAsync(JobDraft draft, IProgress<SubmitProgress>? progress, CancellationToken cancellationToken)
     {
+        using var span = ClientActivity.Source.StartActivity("seal job");
         var module = await _modules.GetAsync(draft.Module, cancellationToken);
         await ParameterRules.CheckAsync(draft, module, cancellationToken);
         var recipients = await RecipientsAsync(draft, cancellationToken);
@@ -236,6 +244,8 @@ public sealed class JobsClient
             var bytes = progress is null
                 ? null
                 : new SyncProgress<long>(done => progress.Report(new SubmitProgress(SubmitStage.Uploading, index, uploads.Count, done, size)));
+            using var span = ClientActivity.Source.StartActivity("upload asset");
+            span?.SetTag("rendertrust.bytes", size);
             await _uploads.UploadAsync(uploads[i].Reference.BlobSha256, uploads[i].Bytes, bytes, cancellationToken);
         }
 
@@ -267,6 +277,7 @@ public sealed class JobsClient
 
     private async Task<SubmittedJob> SendAsync(JobSpec spec, SendMessageRequest message, CancellationToken cancellationToken)
     {
+        using var span = ClientActivity.Source.StartActivity("send job");
         for (var attempt = 1; ; attempt++)
         {
             try

@@ -2,7 +2,9 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RenderTrust.Agent.Relay;
 using RenderTrust.Agent.Running;
+using RenderTrust.Agent.Units;
 using RenderTrust.EdgeProtocol;
+using RenderTrust.Telemetry;
 using Failpoint = RenderTrust.Contracts.Failpoint;
 
 namespace RenderTrust.Agent.Outbox;
@@ -93,7 +95,10 @@ internal sealed partial class ResultDelivery(
         var result = entry.Result;
         try
         {
-            foreach (var output in entry.PendingBlobs)
+            var pending = entry.PendingBlobs.ToList();
+            result = pending.Count > 0 ? result.Clone() : result;
+            using var uploading = pending.Count > 0 ? UnitTrace.Upload(result).Set(TelemetryNames.Count, pending.Count) : null;
+            foreach (var output in pending)
             {
                 var file = entry.BlobFile(output.BlobSha256);
                 await blobs.UploadAsync(output.BlobSha256, file, entry.BlobToken, cancellationToken);

@@ -22,5 +22,8 @@ internal static class HubConnection
         KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
         UseProxy = false,
+
+        // A unit's trace goes with its result, and with nothing else.
+        ActivityHeadersPropagator = null,
     };
 }

@@ -6,6 +6,7 @@ using RenderTrust.Agent.Running;
 using RenderTrust.Agent.Scratch;
 using RenderTrust.EdgeProtocol;
 using RenderTrust.Sealing;
+using RenderTrust.Telemetry;
 using Failpoint = RenderTrust.Contracts.Failpoint;
 
 namespace RenderTrust.Agent.Units;
@@ -27,10 +28,11 @@ internal sealed partial class UnitWork(
     public async Task RunAsync(LeaseOffer offer, IProgress<double> progress, CancellationToken cancellationToken)
     {
         var staged = outbox.Stage(offer.AttemptId);
+        var trace = UnitTrace.Begin(offer);
         var result = new UnitResult { AttemptId = offer.AttemptId, FencingToken = offer.FencingToken };
         try
         {
-            await RunIntoAsync(offer, staged, result, progress, cancellationToken);
+            await RunIntoAsync(offer, staged, result, trace, progress, cancellationToken);
         }
         catch (UnitFailedException exception)
         {
@@ -62,20 +64,21 @@ internal sealed partial class UnitWork(
         }
 
         // From here on not the attempt's token: the work is done and must be accounted for, revoked or not.
+        trace.End(result);
         Failpoint.Hit("agent.result.beforeStore");
         await outbox.AddAsync(staged, offer.BlobToken, result, CancellationToken.None);
         Failpoint.Hit("agent.result.afterStore");
         LogEnded(offer.AttemptId, offer.UnitIndex, result.Succeeded ? "succeeded" : result.FailureClass, result.MeteredMilliseconds, result.Outputs.Count);
     }
 
-    private async Task RunIntoAsync(LeaseOffer offer, string staged, UnitResult result, IProgress<double> progress, CancellationToken cancellationToken)
+    private async Task RunIntoAsync(LeaseOffer offer, string staged, UnitResult result, UnitTrace trace, IProgress<double> progress, CancellationToken cancellationToken)
     {
         var image = ModuleImage.Parse(offer.Runtime.ImageReference, offer.Runtime.ImageDigest,
             offer.Runtime.RootfsUrl.Length > 0 ? new RootfsTarball(offer.Runtime.RootfsUrl, offer.Runtime.RootfsSha256) : null);
 
         // The image and the assets come from different places: fetched side by side.
-        var preparing = runner.PrepareAsync(image, cancellationToken);
-        using var job = await WhenBothAsync(jobs.AcquireAsync(offer, cancellationToken), preparing);
+        var preparing = PrepareAsync(image, trace, cancellationToken);
+        using var job = await WhenBothAsync(AcquireAsync(offer, trace, cancellationToken), preparing);
         var manifest = job.Workspace.Manifest;
         using var attempt = Reserve(() => scratch.Reserve("attempt-" + offer.AttemptId, 1 << 20));
         var limits = Limits(offer, manifest);
@@ -88,7 +91,9 @@ internal sealed partial class UnitWork(
         try
         {
             Failpoint.Hit("agent.launch.before");
+            using var running = trace.Part("run module");
             ended = await runner.RunAsync(run, cancellationToken);
+            running.Set(TelemetryNames.Outcome, ended.Exit);
             Failpoint.Hit("agent.launch.afterExit");
         }
         catch (UnitFailedException)
@@ -101,7 +106,9 @@ internal sealed partial class UnitWork(
         LogRan(offer.AttemptId, ended.Exit, ended.ExitCode, (long)time.GetElapsedTime(started).TotalMilliseconds);
         if (ended.Exit == UnitExit.Succeeded)
         {
+            using var sealing = trace.Part("seal outputs");
             result.Outputs.Add(await OutputSealer.SealAsync(manifest, offer.Manifest.BlobSha256, output.Path, staged, cancellationToken));
+            sealing.Set(TelemetryNames.Count, result.Outputs.Count).Set(TelemetryNames.Bytes, result.Outputs.Sum(sealedFile => sealedFile.SizeBytes));
             if (result.CalculateSize() > ResultBytesMax)
             {
                 // Sent as it is, it would end every stream that carries it.
@@ -116,6 +123,19 @@ internal sealed partial class UnitWork(
 
         result.Outputs.Add(await OutputSealer.SealLogAsync(manifest, offer.Manifest.BlobSha256, ended.Log, staged, cancellationToken));
         throw new UnitFailedException(ClassOf(ended.Exit), ended.Explanation);
+    }
+
+    private async Task PrepareAsync(ModuleImage image, UnitTrace trace, CancellationToken cancellationToken)
+    {
+        using var part = trace.Part("prepare image");
+        await runner.PrepareAsync(image, cancellationToken);
+    }
+
+    private async Task<JobLease> AcquireAsync(LeaseOffer offer, UnitTrace trace, CancellationToken cancellationToken)
+    {
+        // Short when an earlier unit of the job has opened them.
+        using var part = trace.Part("open assets").Set(TelemetryNames.Count, offer.Assets.Count).Set(TelemetryNames.Bytes, offer.Assets.Sum(asset => asset.SizeBytes));
+        return await jobs.AcquireAsync(offer, cancellationToken);
     }
 
     private static async Task<JobLease> WhenBothAsync(Task<JobLease> acquiring, Task preparing)

@@ -35,7 +35,7 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorTimers timers, Remind
         var given = context.Request.Headers[ReentrancyHeader].ToString();
         using var turn = await actors.EnterAsync(key, given.Length == 0 ? null : given, context.RequestAborted);
         var path = $"{key.Path}/method/{Uri.EscapeDataString(context.Route("method"))}";
-        var outcome = await forwarder.ForwardAsync(context, turn.Instance.App, HttpMethod.Put, path,
+        var outcome = await forwarder.ForwardAsync(context, turn.Instance.App, HttpMethod.Put, path, $"call actor {key.Type} of",
             headers =>
             {
                 if (turn.ReentrancyId is { } id && given.Length == 0)

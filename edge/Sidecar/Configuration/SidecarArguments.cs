@@ -1,5 +1,6 @@
 using System.Globalization;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Sidecar.Configuration;
 
@@ -7,14 +8,15 @@ namespace RenderTrust.Sidecar.Configuration;
 internal static class SidecarArguments
 {
     private const string Usage = """
-        usage: RenderTrust.Sidecar run -f dapr.yaml [--resources-path DIR]... [--log-dir DIR] [--status-file PATH] [--log-level LEVEL] [--backoff-max SECONDS]
+        usage: RenderTrust.Sidecar run -f dapr.yaml [--resources-path DIR]... [--log-dir DIR] [--status-file PATH] [--log-level LEVEL] [--backoff-max SECONDS] [--span-sink APP/PATH]
           -f, --run-file FILE    multi-app run file, as `dapr run -f` takes it
           --resources-path DIR   components and subscriptions for every app, instead of those that the run file names; may repeat
           --log-dir DIR          where {app}.log goes (default: .dapr/logs beside the run file)
           --status-file PATH     JSON of apps, pids, ports, health and logs, rewritten at each change
           --log-level LEVEL      debug, information, warning or error (default: information)
           --backoff-max SECONDS  longest wait before an app that exited is started again (default: 30)
-        environment: DAPR_API_TOKEN (demanded of callers), APP_API_TOKEN (shown to the apps; made for this run if unset)
+          --span-sink APP/PATH   app that takes this host's spans of jobs, posted as JSON (default: none)
+        environment: OTEL_EXPORTER_OTLP_ENDPOINT (spans to a collector), DAPR_API_TOKEN (demanded of callers), APP_API_TOKEN (shown to the apps; made for this run if unset)
         """;
 
     public static SidecarOptions? Parse(IReadOnlyList<string> args, out string problem)
@@ -30,6 +32,7 @@ internal static class SidecarArguments
         string? statusFile = null;
         var level = LogLevel.Information;
         var supervisor = new SupervisorOptions();
+        SpanSink? spanSink = null;
         var resources = new List<string>();
         for (var i = 1; i < args.Count; i += 2)
         {
@@ -59,6 +62,9 @@ internal static class SidecarArguments
                 case "--backoff-max" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.5 and <= 3600:
                     supervisor = supervisor with { BackoffMax = TimeSpan.FromSeconds(seconds) };
                     break;
+                case "--span-sink" when SpanSink.Parse(value) is { } sink:
+                    spanSink = sink;
+                    break;
                 default:
                     problem = $"{args[i]} {value}: is not an option that we know\n{Usage}";
                     return null;
@@ -79,6 +85,8 @@ internal static class SidecarArguments
             StatusFile = statusFile,
             LogLevel = level,
             Supervisor = supervisor,
+            SpanSink = spanSink,
+            OtlpEndpoint = NotEmpty(Environment.GetEnvironmentVariable(Otlp.EndpointVariable)),
             DaprApiToken = NotEmpty(Environment.GetEnvironmentVariable("DAPR_API_TOKEN")),
             AppApiToken = NotEmpty(Environment.GetEnvironmentVariable("APP_API_TOKEN")),
         };

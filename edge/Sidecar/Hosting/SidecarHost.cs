@@ -12,6 +12,7 @@ using RenderTrust.Sidecar.PubSub;
 using RenderTrust.Sidecar.Secrets;
 using RenderTrust.Sidecar.State;
 using RenderTrust.Sidecar.Workflows;
+using RenderTrust.Telemetry;
 using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Hosting;
@@ -27,6 +28,12 @@ internal sealed record SidecarOptions
     public string? DaprApiToken { get; init; }
     public string? AppApiToken { get; init; }
     public SupervisorOptions Supervisor { get; init; } = new();
+
+    /// <summary>Null keeps no spans here.</summary>
+    public SpanSink? SpanSink { get; init; }
+
+    /// <summary>Null sends no spans to a collector.</summary>
+    public string? OtlpEndpoint { get; init; }
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }
 
@@ -117,6 +124,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
         // Step 3: the endpoints, before any app: an app may wait for its sidecar while it starts.
         var apps = new AppDirectory(hosted);
+        var spans = StartSpans(options, apps, client, time, loggers);
         var actors = new ActorRuntime(client, time, loggers.CreateLogger<ActorRuntime>()) { AllApps = () => apps.Apps };
         var timers = new ActorTimers(actors, time, loggers.CreateLogger<ActorTimers>());
         var reminders = new Reminders(actors, time, loggers);
@@ -160,7 +168,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             app, client, actors, timers, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
         supervisors.ForEach(supervisor => supervisor.Start());
         LogStarted(logger, run.Path, hosted.Count);
-        return new SidecarHost(web, apps, lifetime, supervisors, workflows, status, [timers, reminders, actors, factory, new Ending(() =>
+        return new SidecarHost(web, apps, lifetime, supervisors, workflows, status, [.. spans, timers, reminders, actors, factory, new Ending(() =>
         {
             launcher.Dispose();
             client.Dispose();
@@ -263,6 +271,33 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         // Also for paths whose last part looks like a file, which the default pattern leaves out.
         web.MapFallback("{*path}", SidecarPipeline.UnknownAsync);
         return web;
+    }
+
+    private static List<IAsyncDisposable> StartSpans(SidecarOptions options, AppDirectory apps, AppClient client, TimeProvider time, ILoggerFactory loggers)
+    {
+        var started = new List<IAsyncDisposable>();
+        if (Otlp.Start("sidecar", options.OtlpEndpoint) is { } otlp)
+        {
+            started.Add(new Ending(() =>
+            {
+                otlp.Dispose();
+                return Task.CompletedTask;
+            }));
+        }
+
+        if (options.SpanSink is { } sink)
+        {
+            if (apps.Find(sink.AppId) is not { HasPort: true })
+            {
+                throw new ConfigurationException(options.RunFile, 1, "--span-sink", $"names app {sink.AppId}, which this run file does not have", null, "name one of its apps and a path there");
+            }
+
+            var export = new ExportSpans(sink, apps, client, time, loggers.CreateLogger<ExportSpans>());
+            export.Start();
+            started.Add(export);
+        }
+
+        return started;
     }
 
     private static async Task<WorkflowEngines> OpenWorkflowsAsync(

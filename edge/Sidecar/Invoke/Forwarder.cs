@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http.Features;
@@ -20,7 +21,7 @@ internal enum ForwardOutcome
 
 /// <summary>
 /// Carries one HTTP call to an app and its answer back, both bodies as streams. Every request of the platform crosses
-/// this, so it copies headers once, buffers nothing and starts no activity.
+/// this, so it copies headers once, buffers nothing and makes a span only for a trace that is kept.
 /// </summary>
 internal sealed class Forwarder(AppClient client)
 {
@@ -36,9 +37,10 @@ internal sealed class Forwarder(AppClient client)
         HeaderNames.Expect, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id",
     };
 
+    /// <param name="verb">What the call is, for its span.</param>
     /// <param name="answerInstead">May look at the app's answer before anything of it is passed on, and answer itself: then true.</param>
     public async Task<ForwardOutcome> ForwardAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders,
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, string verb, Action<HttpRequestHeaders>? addHeaders,
         Func<HttpContext, HttpResponseMessage, Task<bool>>? answerInstead = null)
     {
         var cancellationToken = context.RequestAborted;
@@ -47,13 +49,16 @@ internal sealed class Forwarder(AppClient client)
             throw new BadHttpRequestException("Request body too large.", StatusCodes.Status413PayloadTooLarge);
         }
 
+        using var span = SidecarTrace.Begin(verb, target.Id, context.Request.Headers["traceparent"], context.Request.Headers["tracestate"]);
         HttpResponseMessage response;
         try
         {
-            response = await SendAsync(context, target, method, pathAndQuery, addHeaders, cancellationToken);
+            response = await SendAsync(context, target, method, pathAndQuery, span, addHeaders, cancellationToken);
         }
         catch (HttpRequestException e) when (!cancellationToken.IsCancellationRequested)
         {
+            span?.SetStatus(ActivityStatusCode.Error);
+
             // The caller's body was at fault (too large, malformed chunks), not the app.
             return Find<BadHttpRequestException>(e) is { } refused ? throw refused : ForwardOutcome.Unreachable;
         }
@@ -64,6 +69,7 @@ internal sealed class Forwarder(AppClient client)
 
         using (response)
         {
+            span?.SetTag("http.response.status_code", (int)response.StatusCode);
             if (answerInstead is not null && await answerInstead(context, response))
             {
                 return ForwardOutcome.Answered;
@@ -75,14 +81,14 @@ internal sealed class Forwarder(AppClient client)
     }
 
     private async Task<HttpResponseMessage> SendAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Action<HttpRequestHeaders>? addHeaders, CancellationToken cancellationToken)
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
             // Not disposed: the handler owns it until the answer's body has been read.
             var request = client.NewRequest(target, method, pathAndQuery);
             request.Version = HttpVersion.Version11;
-            CopyHead(context, request);
+            CopyHead(context, request, span);
             addHeaders?.Invoke(request.Headers);
             try
             {
@@ -108,7 +114,7 @@ internal sealed class Forwarder(AppClient client)
         return exception as T;
     }
 
-    private static void CopyHead(HttpContext context, HttpRequestMessage request)
+    private static void CopyHead(HttpContext context, HttpRequestMessage request, Activity? span)
     {
         if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody is true)
         {
@@ -121,7 +127,7 @@ internal sealed class Forwarder(AppClient client)
 
         foreach (var (name, values) in context.Request.Headers)
         {
-            if (NotForwarded.Contains(name))
+            if (NotForwarded.Contains(name) || (span is not null && name.Equals("traceparent", StringComparison.OrdinalIgnoreCase)))
             {
                 continue;
             }
@@ -139,7 +145,11 @@ internal sealed class Forwarder(AppClient client)
             }
         }
 
-        if (!context.Request.Headers.ContainsKey("traceparent"))
+        if (span is not null)
+        {
+            request.Headers.TryAddWithoutValidation("traceparent", span.Id);
+        }
+        else if (!context.Request.Headers.ContainsKey("traceparent"))
         {
             AppClient.AddTrace(request, null, null);
         }

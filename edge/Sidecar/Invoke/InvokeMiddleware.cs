@@ -74,7 +74,7 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
             return;
         }
 
-        var outcome = await forwarder.ForwardAsync(context, callee, HttpMethod.Parse(context.Request.Method), pathAndQuery, headers =>
+        var outcome = await forwarder.ForwardAsync(context, callee, HttpMethod.Parse(context.Request.Method), pathAndQuery, "invoke", headers =>
         {
             headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
             headers.TryAddWithoutValidation("dapr-callee-app-id", callee.Id);

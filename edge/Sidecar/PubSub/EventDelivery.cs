@@ -99,7 +99,8 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
             request.Headers.TryAddWithoutValidation(name, value);
         }
 
-        AppClient.AddTrace(request, traceParent, traceState);
+        using var span = SidecarTrace.Begin("deliver", message.Topic, traceParent, traceState);
+        AppClient.AddTrace(request, span?.Id ?? traceParent, traceState);
         try
         {
             using var response = await client.SendAsync(request, cancellationToken);

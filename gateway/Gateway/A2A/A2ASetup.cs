@@ -17,7 +17,7 @@ internal static class A2ASetup
             options.ExplainFault = NeighbourFaults.Explain;
         });
         builder.Services.AddSingleton<JobEventHub>().AddSingleton<TailJobEventsLoop>().AddSingleton<TaskFollower>().AddSingleton<ModuleCache>().AddSingleton<PublicParameters>()
-            .AddSingleton<Timings>().AddSingleton<SubmitJob>().AddSingleton<IA2AAgent, JobAgent>();
+            .AddSingleton<Timings>().AddSingleton<JobTraces>().AddSingleton<SubmitJob>().AddSingleton<IA2AAgent, JobAgent>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<TailJobEventsLoop>());
         builder.Services.AddHostedService<FlushTimingsLoop>();
         builder.Services.AddHostedService<WarmUp>();

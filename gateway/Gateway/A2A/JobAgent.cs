@@ -9,7 +9,7 @@ namespace RenderTrust.Gateway.A2A;
 
 /// <summary>RenderTrust as an A2A agent: one job is one task. It keeps no task state; the scheduler's job log is the truth.</summary>
 internal sealed class JobAgent(
-    SubmitJob submit, TaskFollower tasks, ModuleCache modules, AppInvoker apps, Timings timings, TimeProvider time, IOptions<A2AGatewayOptions> options, IOptions<GatewayOptions> gateway)
+    SubmitJob submit, TaskFollower tasks, ModuleCache modules, AppInvoker apps, Timings timings, JobTraces traces, TimeProvider time, IOptions<A2AGatewayOptions> options, IOptions<GatewayOptions> gateway)
     : IA2AAgent
 {
     public async Task<SendMessageResponse> SendMessageAsync(SendMessageRequest request, A2ACall call, CancellationToken cancellationToken)
@@ -94,13 +94,17 @@ internal sealed class JobAgent(
             // The next event is asked for only after this one has been flushed, so here its way out has ended.
             if (followed.ResultReceivedAt is { } receivedAt && followed.Response.ArtifactUpdate is not null)
             {
-                timings.Record(taskId, "return", time.GetUtcNow() - receivedAt);
+                timings.Record(taskId, "return", time.GetUtcNow() - receivedAt, followed.UnitIndex);
             }
         }
     }
 
-    private Task<SubmittedJob> SubmitAsync(JobMessage job, Message message, A2ACall call, CancellationToken cancellationToken) =>
-        submit.RunAsync(job, call.Http.User.TenantId(), message.ContextId, call.Http.Features.Get<Arrival>()?.At ?? time.GetUtcNow(), cancellationToken);
+    private async Task<SubmittedJob> SubmitAsync(JobMessage job, Message message, A2ACall call, CancellationToken cancellationToken)
+    {
+        var tenant = call.Http.User.TenantId();
+        using var span = traces.Begin(call.Http, job.Spec, tenant);
+        return await submit.RunAsync(job, tenant, message.ContextId, call.Http.Features.Get<Arrival>()?.At ?? time.GetUtcNow(), cancellationToken);
+    }
 
     /// <summary>Request in to task id flushed, and what measuring itself costs the request path.</summary>
     private void MeasureSubmit(SubmittedJob submitted, A2ACall call)

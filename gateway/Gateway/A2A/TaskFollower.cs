@@ -10,7 +10,8 @@ namespace RenderTrust.Gateway.A2A;
 /// <summary>One event as a stream tells it.</summary>
 /// <param name="IsLast">The task has ended with this one.</param>
 /// <param name="ResultReceivedAt">For a live result: when its frame came in at the hub.</param>
-internal sealed record FollowedEvent(StreamResponse Response, bool IsLast, DateTimeOffset? ResultReceivedAt = null);
+/// <param name="UnitIndex">Whose result it is.</param>
+internal sealed record FollowedEvent(StreamResponse Response, bool IsLast, DateTimeOffset? ResultReceivedAt = null, int? UnitIndex = null);
 
 /// <summary>Reads tasks from the scheduler, once or for as long as they change.</summary>
 internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEventsLoop tail, IOptions<A2AGatewayOptions> options, TimeProvider time)
@@ -52,7 +53,7 @@ internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEven
             {
                 foreach (var response in view.Apply(jobEvent))
                 {
-                    yield return new FollowedEvent(response, view.State.IsTerminal(), jobEvent.Body.ResultReceivedAt);
+                    yield return new FollowedEvent(response, view.State.IsTerminal(), jobEvent.Body.ResultReceivedAt, jobEvent.Body.UnitIndex);
                 }
             }
         }

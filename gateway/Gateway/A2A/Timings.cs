@@ -12,7 +12,7 @@ internal sealed class Timings
 
     public ChannelReader<Timing> Queue => _queue.Reader;
 
-    public void Record(TaskId taskId, string name, TimeSpan elapsed) => _queue.Writer.TryWrite(new Timing(taskId, name, elapsed.TotalMilliseconds));
+    public void Record(TaskId taskId, string name, TimeSpan elapsed, int? unitIndex = null) => _queue.Writer.TryWrite(new Timing(taskId, name, elapsed.TotalMilliseconds, unitIndex));
 }
 
 /// <summary>Hands measured times to the scheduler in batches, away from every request.</summary>

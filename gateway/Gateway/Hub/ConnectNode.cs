@@ -7,6 +7,7 @@ using RenderTrust.EdgeProtocol;
 using RenderTrust.Gateway.A2A;
 using RenderTrust.Gateway.Blobs;
 using RenderTrust.ServiceDefaults;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Gateway.Hub;
 
@@ -229,6 +230,9 @@ internal sealed partial class ConnectNode(
 
     private async Task ReportResultAsync(NodeSession session, AttemptId attempt, UnitResult result, DateTimeOffset receivedAt, CancellationToken cancellationToken)
     {
+        var trace = session.TraceOf(attempt);
+        using var span = HubTraces.BeginResult(trace, result, receivedAt);
+
         // Repeating what cannot be understood would never end, so it is settled as a failure of the node.
         var understood = TryOutputs(result, out var outputs);
         var fault = !understood ? "The node reported an output whose asset id, hash, size or grant has not the right form."
@@ -239,13 +243,15 @@ internal sealed partial class ConnectNode(
             session.Node.NodeId, session.Epoch, attempt, result.FencingToken, succeeded, Math.Max(0, result.MeteredMilliseconds), fault is null ? outputs : [],
             succeeded ? null : fault is null ? Shorten(result.FailureClass) : "internal",
             succeeded ? null : fault ?? Shorten(result.FailureReason),
-            receivedAt);
+            receivedAt, HubTraces.Checked(result, trace));
+        span?.SetTag("error.type", report.FailureClass);
         try
         {
             Failpoint.Hit("gateway.result.beforePost");
             var answer = await PostResultAsync(session, report, cancellationToken);
             Failpoint.Hit("gateway.result.afterPost");
             var outcome = answer.Outcome.ToString();
+            span?.SetTag(TelemetryNames.Outcome, outcome);
             session.Settled(attempt);
             session.TrySend(new HubFrame
             {

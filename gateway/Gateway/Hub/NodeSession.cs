@@ -15,7 +15,7 @@ internal sealed class NodeSession : IDisposable
     private readonly Channel<HubFrame> outgoing;
     private readonly ConcurrentDictionary<(AttemptId Attempt, long Token), TaskCompletionSource<LeaseAck>> offers = new();
     private readonly ConcurrentDictionary<AttemptId, TaskCompletionSource> revocations = new();
-    private readonly ConcurrentDictionary<AttemptId, TenantId> creators = new();
+    private readonly ConcurrentDictionary<AttemptId, (TenantId Creator, AttemptTrace? Trace)> held = new();
     private readonly CancellationTokenSource ended = new();
     private readonly Channel<ArrivedResult> results = Channel.CreateBounded<ArrivedResult>(new BoundedChannelOptions(MaxWaitingResults) { SingleReader = true, SingleWriter = true });
 
@@ -57,17 +57,20 @@ internal sealed class NodeSession : IDisposable
         KnowsEarlierAttempts = live is not null;
         foreach (var attempt in live ?? [])
         {
-            creators[attempt.AttemptId] = attempt.TenantId;
+            held[attempt.AttemptId] = (attempt.TenantId, HubTraces.Of(attempt));
         }
     }
 
     /// <summary>Whose unit the attempt computes; null when it was not leased to the node, or is settled.</summary>
-    public TenantId? CreatorOf(AttemptId attempt) => creators.TryGetValue(attempt, out var tenant) ? tenant : null;
+    public TenantId? CreatorOf(AttemptId attempt) => held.TryGetValue(attempt, out var known) ? known.Creator : null;
 
-    public void Leased(AttemptId attempt, TenantId creator) => creators[attempt] = creator;
+    /// <summary>Which trace the attempt belongs to; null when it is not traced, or not held here.</summary>
+    public AttemptTrace? TraceOf(AttemptId attempt) => held.TryGetValue(attempt, out var known) ? known.Trace : null;
+
+    public void Leased(AttemptId attempt, TenantId creator, AttemptTrace? trace = null) => held[attempt] = (creator, trace);
 
     /// <summary>Nothing more is expected of the attempt.</summary>
-    public void Settled(AttemptId attempt) => creators.TryRemove(attempt, out _);
+    public void Settled(AttemptId attempt) => held.TryRemove(attempt, out _);
 
     public void Dispose()
     {

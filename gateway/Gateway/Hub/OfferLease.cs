@@ -4,6 +4,7 @@ using RenderTrust.Contracts;
 using RenderTrust.EdgeProtocol;
 using RenderTrust.Gateway.Blobs;
 using RenderTrust.ServiceDefaults;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Gateway.Hub;
 
@@ -29,14 +30,17 @@ internal static class OfferLease
             return new LeaseOfferResponse(LeaseOfferOutcome.StaleEpoch, 0, $"The node's session is {session.Epoch}, the offer is for {offer.Epoch}.");
         }
 
+        using var span = HubTraces.BeginOffer(offer);
+
         // Before it is sent: the result may overtake the acknowledgement.
-        session.Leased(offer.AttemptId, offer.TenantId);
+        session.Leased(offer.AttemptId, offer.TenantId, HubTraces.Of(span));
         Failpoint.Hit("gateway.offer.beforeSend");
         var started = time.GetTimestamp();
         var (sent, ack) = await session.OfferAsync(
-            offer.AttemptId, offer.FencingToken, new HubFrame { Offer = ToFrame(offer, tokens) }, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken);
+            offer.AttemptId, offer.FencingToken, new HubFrame { Offer = ToFrame(offer, tokens, span?.Id) }, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken);
         Failpoint.Hit("gateway.offer.afterAcknowledgement");
         var roundTripMs = time.GetElapsedTime(started).TotalMilliseconds;
+        span?.SetTag(TelemetryNames.Outcome, ack is null ? "NotAcknowledged" : ack.Accepted ? "Acknowledged" : "Refused");
         if (!sent)
         {
             return new LeaseOfferResponse(LeaseOfferOutcome.NoSession, 0, "The node's stream ended before the offer was sent.");
@@ -73,7 +77,7 @@ internal static class OfferLease
             await session.RevokeAsync(revocation.AttemptId, frame, TimeSpan.FromSeconds(options.Value.AcknowledgeSeconds), time, cancellationToken));
     }
 
-    private static EdgeProtocol.LeaseOffer ToFrame(Contracts.LeaseOffer offer, LeaseTokens tokens)
+    private static EdgeProtocol.LeaseOffer ToFrame(Contracts.LeaseOffer offer, LeaseTokens tokens, string? traceParent)
     {
         var readable = offer.Assets.Select(asset => asset.BlobSha256).Append(offer.Manifest.BlobSha256).ToList();
         var runtime = offer.Runtime;
@@ -102,6 +106,7 @@ internal static class OfferLease
             },
             Manifest = ToFrame(offer.Manifest),
             MaxUnitDeviceSeconds = offer.MaxUnitDeviceSeconds,
+            TraceParent = traceParent ?? "",
             LeaseExpiresUnixMs = offer.LeaseExpiresAt.ToUnixTimeMilliseconds(),
             BlobToken = tokens.Issue(new LeaseBlobClaims(offer.NodeId, offer.AttemptId, offer.FencingToken, offer.TenantId, readable, offer.LeaseExpiresAt)),
         };

@@ -79,4 +79,5 @@ public sealed record CancelTaskResponse(CancelOutcome Outcome, TaskLog? Task);
 public sealed record TimingBatch(IReadOnlyList<Timing> Timings);
 
 /// <param name="Name"><c>submit</c>, <c>dispatch</c>, <c>return</c> or <c>ledgerHandover</c> (architecture, budget).</param>
-public sealed record Timing(TaskId TaskId, string Name, double Milliseconds);
+/// <param name="UnitIndex">Of which unit; absent for the job as a whole.</param>
+public sealed record Timing(TaskId TaskId, string Name, double Milliseconds, int? UnitIndex = null);

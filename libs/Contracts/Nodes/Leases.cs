@@ -27,9 +27,11 @@ public sealed record LeaseRevocation(NodeId NodeId, long Epoch, AttemptId Attemp
 public sealed record LeaseRevocationResponse(bool Delivered);
 
 /// <summary>Hub to scheduler: <c>POST /internal/results</c>.</summary>
+/// <param name="Spans">What the node did, for the job's trace; absent when the attempt is not traced.</param>
 public sealed record UnitResultReport(
     NodeId NodeId, long Epoch, AttemptId AttemptId, long FencingToken, bool Succeeded,
-    long MeteredMilliseconds, IReadOnlyList<UnitOutput> Outputs, string? FailureClass, string? FailureReason, DateTimeOffset ReceivedAt);
+    long MeteredMilliseconds, IReadOnlyList<UnitOutput> Outputs, string? FailureClass, string? FailureReason, DateTimeOffset ReceivedAt,
+    IReadOnlyList<NodeSpan>? Spans = null);
 
 /// <summary>Outcomes in the order of the checks. Every one is final: the agent forgets the result. Without an answer it keeps it and sends it again.</summary>
 public enum ResultOutcome

@@ -34,7 +34,9 @@ public sealed record OpenNodeSessionRequest(
 public sealed record OpenNodeSessionResponse(long Epoch, IReadOnlyList<AttemptId> LiveAttempts, IReadOnlyList<LiveAttempt>? Live = null);
 
 /// <summary>An attempt and whose job it is part of.</summary>
-public sealed record LiveAttempt(AttemptId AttemptId, TenantId TenantId);
+/// <param name="JobId">As the creator calls the job; absent when the attempt is not traced.</param>
+/// <param name="TraceParent">W3C traceparent that the job's trace goes on from; absent when the attempt is not traced.</param>
+public sealed record LiveAttempt(AttemptId AttemptId, TenantId TenantId, JobId? JobId = null, string? TraceParent = null);
 
 /// <summary><c>POST /internal/node-sessions/closed</c>; a closed stream is not yet a lost node.</summary>
 public sealed record CloseNodeSessionRequest(NodeId NodeId, long Epoch);

@@ -3,6 +3,8 @@ using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Supervision;
+using RenderTrust.Scheduler.Traces;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler.Jobs;
 
@@ -30,6 +32,8 @@ internal sealed partial class EndJob(
             return false;
         }
 
+        using var span = JobActivities.Begin("end job", job.Trace);
+        span?.SetTag(TelemetryNames.Outcome, status.ToString());
         await using var batch = new NpgsqlBatch(connection, transaction);
         if (failedUnit is { } unitIndex)
         {

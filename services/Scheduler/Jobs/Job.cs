@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Traces;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler.Jobs;
 
@@ -11,9 +13,12 @@ internal sealed record Job(
     TenantId DeveloperTenantId, long RatePerMinuteMicrocredits, DeviceKind DeviceKind, long MemoryBytes, long ScratchBytes, IReadOnlySet<string> Recipients,
     int UnitCount, int MaxUnitDeviceSeconds, long UnitWorstCaseMicrocredits, long PriceMicrocredits,
     JobStatus Status, string? Reason, int UnitsCompleted, int UnitsFailed, long ChargedMicrocredits,
-    DateTimeOffset SubmittedAt, DateTimeOffset DeadlineAt, DateTimeOffset? EndedAt, JobId ClientJobId)
+    DateTimeOffset SubmittedAt, DateTimeOffset DeadlineAt, DateTimeOffset? EndedAt, JobId ClientJobId, string? TraceParent = null)
 {
     public string Module => $"{ModuleName}@{ModuleVersion}";
+
+    /// <summary>Null where no trace is kept of the job.</summary>
+    public JobTraceRoot? Trace => TraceParent is { } parent ? new JobTraceRoot(new JobMark(ClientJobId.Value, TenantId.Value), parent) : null;
 
     public bool HasEnded => Status is JobStatus.Completed or JobStatus.Failed or JobStatus.Canceled;
 
@@ -23,7 +28,7 @@ internal sealed record Job(
         developer_tenant_id, rate_per_minute_microcredits, device_kind, memory_bytes, scratch_bytes, recipients,
         unit_count, max_unit_device_seconds, unit_worst_case_microcredits, price_microcredits,
         status, reason, units_completed, units_failed, charged_microcredits,
-        submitted_at, deadline_at, ended_at, client_job_id
+        submitted_at, deadline_at, ended_at, client_job_id, trace_parent
         """;
 
     public static Job Read(NpgsqlDataReader reader) => new(
@@ -32,7 +37,7 @@ internal sealed record Job(
         reader.Texts(12).ToHashSet(StringComparer.Ordinal),
         reader.GetInt32(13), reader.GetInt32(14), reader.GetInt64(15), reader.GetInt64(16),
         SqlNames.Parse<JobStatus>(reader.GetString(17)), reader.Text(18), reader.GetInt32(19), reader.GetInt32(20), reader.GetInt64(21),
-        reader.Instant(22), reader.Instant(23), reader.Time(24), new(reader.GetGuid(25)));
+        reader.Instant(22), reader.Instant(23), reader.Time(24), new(reader.GetGuid(25)), reader.Text(26));
 
     /// <summary>Locks and reads. Every writer takes this lock first, so that no two of them wait for each other crosswise.</summary>
     public static async Task<Job?> LockAsync(NpgsqlConnection connection, JobId jobId, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
 using RenderTrust.Contracts;
+using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs.Saga;
 
@@ -59,15 +60,16 @@ internal static class JobTransitions
             job.JobId.Value, SqlNames.Of(status), reason, now);
         batch.Add(
             """
-            INSERT INTO outbox (message_id, component, topic, payload)
-            SELECT $2, $3, $4, jsonb_build_object(
+            INSERT INTO outbox (message_id, component, topic, trace_parent, trace_state, payload)
+            SELECT $2, $3, $4, $5, $6, jsonb_build_object(
                 'kind', 'jobEnded', 'jobId', client_job_id, 'taskId', task_id, 'tenantId', tenant_id, 'module', module_name || '@' || module_version,
                 'manifestSha256', manifest_sha256, 'status', status, 'unitCount', unit_count, 'unitsCompleted', units_completed,
                 'unitsFailed', units_failed, 'meteredMilliseconds', metered_ms, 'chargedMicrocredits', charged_microcredits,
                 'submittedAt', submitted_at, 'endedAt', ended_at)
             FROM jobs WHERE job_id = $1
             """,
-            job.JobId.Value, Guid.CreateVersion7(), Topics.PubSub, Topics.Usage);
+            job.JobId.Value, Guid.CreateVersion7(), Topics.PubSub, Topics.Usage,
+            new TypedValue(OutboxTrace.CurrentParent, NpgsqlDbType.Text), new TypedValue(OutboxTrace.CurrentState, NpgsqlDbType.Text));
         SagaSignals.Ended(batch, job.JobId, now);
     }
 

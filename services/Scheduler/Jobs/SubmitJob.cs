@@ -2,12 +2,15 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using NpgsqlTypes;
 using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Modules;
 using RenderTrust.Scheduler.Placement;
+using RenderTrust.Scheduler.Traces;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler.Jobs;
 
@@ -26,7 +29,10 @@ internal sealed partial class SubmitJob(
 
     public async Task<SubmitJobResponse> SubmitAsync(SubmitJobRequest request, CancellationToken cancellationToken)
     {
+        using var span = JobActivities.Begin("accept job");
+        span?.SetTag(TelemetryNames.UnitCount, request.Spec.UnitCount);
         var response = await DecideAsync(request, cancellationToken);
+        span?.SetTag(TelemetryNames.Outcome, response.Outcome.ToString());
         LogDecided(logger, request.Spec.JobId, request.TenantId, response.Outcome);
         return response;
     }
@@ -145,14 +151,15 @@ internal sealed partial class SubmitJob(
             INSERT INTO jobs (job_id, tenant_id, task_id, context_id, manifest_sha256, module_name, module_version,
                 developer_tenant_id, rate_per_minute_microcredits, runtime, manifest, assets, public_parameters, allow_overflow,
                 recipients, device_kind, memory_bytes, scratch_bytes, unit_count, max_unit_device_seconds,
-                unit_worst_case_microcredits, price_microcredits, cap_microcredits, submitted_at, deadline_at, client_job_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+                unit_worst_case_microcredits, price_microcredits, cap_microcredits, submitted_at, deadline_at, client_job_id, trace_parent)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
             """,
             key.Value, request.TenantId.Value, taskId.Value, request.ContextId, spec.Manifest.BlobSha256, module.Name, module.Version,
             module.DeveloperTenantId.Value, module.RatePerMinuteMicrocredits, JsonValue.Of(module.Runtime), JsonValue.Of(spec.Manifest), JsonValue.Of(spec.Assets),
             new JsonValue(spec.PublicParameters?.GetRawText()), spec.AllowOverflow,
             decision.Recipients.ToArray(), SqlNames.Of(module.Runtime.DeviceKind), module.Runtime.MemoryMebibytes * 1_048_576L, decision.ScratchBytes,
-            spec.UnitCount, spec.MaxUnitDeviceSeconds, decision.UnitWorstCaseMicrocredits, decision.PriceMicrocredits, spec.CapMicrocredits, now, deadline, spec.JobId.Value);
+            spec.UnitCount, spec.MaxUnitDeviceSeconds, decision.UnitWorstCaseMicrocredits, decision.PriceMicrocredits, spec.CapMicrocredits, now, deadline, spec.JobId.Value,
+            new TypedValue(JobActivities.ParentToKeep(spec.JobId, request.TenantId), NpgsqlDbType.Text));
         batch.Add("INSERT INTO units (job_id, unit_index) SELECT $1, generate_series(0, $2 - 1)", key.Value, spec.UnitCount);
         batch.Add(
             "INSERT INTO pending_units (job_id, unit_index, ready_at) SELECT $1, generate_series(0, $2 - 1), $3", key.Value, spec.UnitCount, now);

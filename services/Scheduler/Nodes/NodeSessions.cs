@@ -7,12 +7,14 @@ using RenderTrust.Scheduler.Events;
 using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Jobs.Saga;
 using RenderTrust.Scheduler.Placement;
+using RenderTrust.Scheduler.Traces;
 
 namespace RenderTrust.Scheduler.Nodes;
 
 /// <summary>A node's sessions in the tables. Epochs rise under the node's row lock; a lease of the old session either is in the table before, or fails.</summary>
 internal sealed partial class NodeSessions(
-    NpgsqlDataSource dataSource, Fleet fleet, PlacerWake placer, SagaWake sagas, JobEventSignal events, Outbox outbox, TimeProvider time, ILogger<NodeSessions> logger)
+    NpgsqlDataSource dataSource, Fleet fleet, PlacerWake placer, SagaWake sagas, JobEventSignal events, Outbox outbox, JobActivities activities,
+    TimeProvider time, ILogger<NodeSessions> logger)
 {
     public async Task<OpenNodeSessionResponse> OpenAsync(OpenNodeSessionRequest request, CancellationToken cancellationToken)
     {
@@ -54,13 +56,13 @@ internal sealed partial class NodeSessions(
             request.NodeId.Value,
             new TypedValue(request.RunningAttempts?.Select(id => id.Value).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Uuid), now);
         batch.Add(
-            "SELECT a.attempt_id, a.slot, j.tenant_id, j.memory_bytes FROM attempts a JOIN jobs j USING (job_id) WHERE a.node_id = $1 AND a.status IN ('offered', 'running')",
+            "SELECT a.attempt_id, a.slot, j.tenant_id, j.memory_bytes, a.unit_index, j.client_job_id, j.trace_parent FROM attempts a JOIN jobs j USING (job_id) WHERE a.node_id = $1 AND a.status IN ('offered', 'running')",
             request.NodeId.Value);
         AddFact(batch, request.NodeId, request.OwnerTenantId, "online", $"Session opened at {request.HubAppId}.", now);
 
         long epoch;
         UnitLane lane;
-        var live = new List<(AttemptId Id, int Slot, TenantId Tenant, long MemoryBytes)>();
+        var live = new List<(LiveAttempt Attempt, int Slot, long MemoryBytes)>();
         await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
         {
             await reader.NextResultAsync(cancellationToken);
@@ -70,7 +72,10 @@ internal sealed partial class NodeSessions(
             await reader.NextResultAsync(cancellationToken);
             while (await reader.ReadAsync(cancellationToken))
             {
-                live.Add((new(reader.GetGuid(0)), reader.GetInt32(1), new(reader.GetGuid(2)), reader.GetInt64(3)));
+                var trace = activities.Traces(reader.GetInt32(4)) ? reader.Text(6) : null;
+                live.Add((
+                    new LiveAttempt(new(reader.GetGuid(0)), new(reader.GetGuid(2)), trace is null ? null : new JobId(reader.GetGuid(5)), trace),
+                    reader.GetInt32(1), reader.GetInt64(3)));
             }
         }
 
@@ -80,7 +85,7 @@ internal sealed partial class NodeSessions(
         placer.CapacityChanged();
         outbox.Wake();
         LogOpened(logger, request.NodeId, request.Name, epoch, request.HubAppId, live.Count);
-        return new OpenNodeSessionResponse(epoch, [.. live.Select(item => item.Id)], [.. live.Select(item => new LiveAttempt(item.Id, item.Tenant))]);
+        return new OpenNodeSessionResponse(epoch, [.. live.Select(item => item.Attempt.AttemptId)], [.. live.Select(item => item.Attempt)]);
     }
 
     /// <summary>A closed stream is not yet a lost node: its leases stay until it is silent for too long.</summary>

@@ -177,6 +177,6 @@ internal sealed class ClaimUnits(NpgsqlDataSource dataSource, TimeProvider time,
         }
 
         return new UnitNeeds(
-            job.TenantId, job.DeviceKind, job.MemoryBytes, job.ScratchBytes, options.NodeRate(job.DeviceKind), job.Recipients, failed, refused);
+            job.TenantId, job.DeviceKind, job.MemoryBytes, job.ScratchBytes, options.NodeRate(job.DeviceKind), job.Recipients, failed, refused, Trace: job.Trace);
     }
 }

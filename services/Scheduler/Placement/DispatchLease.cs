@@ -39,7 +39,7 @@ internal sealed partial class DispatchLease(
         switch (outcome)
         {
             case LeaseOfferOutcome.Acknowledged:
-                timings.Add(offer.TaskId, "dispatch", (answeredAt - readyAt).TotalMilliseconds);
+                timings.Add(offer.TaskId, "dispatch", offer.UnitIndex, (answeredAt - readyAt).TotalMilliseconds);
                 await AcknowledgeAsync(offer, answeredAt, cancellationToken);
                 break;
             case LeaseOfferOutcome.Refused:

@@ -1,9 +1,12 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RenderTrust.Contracts;
 using RenderTrust.Scheduler.Jobs;
 using RenderTrust.Scheduler.Nodes;
+using RenderTrust.Scheduler.Traces;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler.Placement;
 
@@ -13,7 +16,7 @@ namespace RenderTrust.Scheduler.Placement;
 /// so that the first units of a job start together on all free slots.
 /// </summary>
 internal sealed partial class PlaceUnitsLoop(
-    ClaimUnits claims, Fleet fleet, NodeOwners owners, DispatchLease dispatch, EndJob endJob, PlacerWake wake, TimeProvider time,
+    ClaimUnits claims, Fleet fleet, NodeOwners owners, DispatchLease dispatch, EndJob endJob, PlacerWake wake, JobActivities activities, TimeProvider time,
     IOptions<SchedulerOptions> options, IOptions<PlacementOptions> placement, ILogger<PlaceUnitsLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(100);
@@ -138,7 +141,7 @@ internal sealed partial class PlaceUnitsLoop(
             {
                 BeginLease(
                     new LeaseRequest(node.NodeId, node.Epoch, unit.JobId, unit.UnitIndex, claimId, node.RecipientKeyId, unit.ReadyAt, choice.Decision),
-                    needs.MemoryBytes, cancellationToken);
+                    needs, cancellationToken);
                 continue;
             }
 
@@ -157,9 +160,9 @@ internal sealed partial class PlaceUnitsLoop(
         }
     }
 
-    private void BeginLease(LeaseRequest request, long memoryBytes, CancellationToken cancellationToken)
+    private void BeginLease(LeaseRequest request, UnitNeeds needs, CancellationToken cancellationToken)
     {
-        var task = Task.Run(() => LeaseAsync(request, memoryBytes, cancellationToken), CancellationToken.None);
+        var task = Task.Run(() => LeaseAsync(request, needs, cancellationToken), CancellationToken.None);
         underWay[task] = true;
         _ = task.ContinueWith(done => underWay.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
@@ -185,8 +188,10 @@ internal sealed partial class PlaceUnitsLoop(
         return needs is null ? null : needs with { Lane = unit.Lane };
     }
 
-    private async Task LeaseAsync(LeaseRequest request, long memoryBytes, CancellationToken cancellationToken)
+    private async Task LeaseAsync(LeaseRequest request, UnitNeeds needs, CancellationToken cancellationToken)
     {
+        // From when the unit was ready: waiting for its turn and for room is part of it.
+        using var span = activities.BeginUnit("dispatch unit", needs.Trace, request.UnitIndex, request.ReadyAt);
         int? slot = null;
         try
         {
@@ -198,9 +203,10 @@ internal sealed partial class PlaceUnitsLoop(
             }
             finally
             {
-                fleet.Settle(request.NodeId, slot, memoryBytes);
+                fleet.Settle(request.NodeId, slot, needs.MemoryBytes);
             }
 
+            span?.SetTag(TelemetryNames.Outcome, lease.Outcome.ToString()).SetTag(TelemetryNames.AttemptNumber, lease.Offer?.AttemptNumber);
             if (lease is { Outcome: LeaseOutcome.Leased, Offer: { } offer, HubAppId: { } hub })
             {
                 await dispatch.OfferAsync(hub, offer, request.ReadyAt, cancellationToken);
@@ -217,6 +223,7 @@ internal sealed partial class PlaceUnitsLoop(
         catch (Exception exception)
         {
             // A lease that was made is verified by supervision; else the unit is placed again.
+            span?.SetStatus(ActivityStatusCode.Error);
             LogLeaseFailed(logger, exception, request.JobId, request.UnitIndex, request.NodeId);
             await UnclaimLaterAsync(request, cancellationToken);
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RenderTrust.Contracts;
+using RenderTrust.Scheduler.Traces;
 using RenderTrust.Scheduler.Jobs;
 
 namespace RenderTrust.Scheduler.Placement;
@@ -10,7 +11,7 @@ namespace RenderTrust.Scheduler.Placement;
 internal sealed record UnitNeeds(
     TenantId TenantId, DeviceKind DeviceKind, long MemoryBytes, long ScratchBytes, long NodeRatePerMinuteMicrocredits,
     IReadOnlySet<string> Recipients, IReadOnlySet<NodeId> FailedOn, IReadOnlyDictionary<NodeId, string> RefusedBy,
-    UnitLane Lane = UnitLane.Fleet);
+    UnitLane Lane = UnitLane.Fleet, JobTraceRoot? Trace = null);
 
 /// <summary>What the fleet knows of a node at the moment of the decision.</summary>
 /// <param name="LatencyMs">Round trip as the node's heartbeats measured it; null before the first.</param>

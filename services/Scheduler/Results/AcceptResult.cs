@@ -11,6 +11,8 @@ using RenderTrust.Scheduler.Nodes;
 using RenderTrust.Scheduler.Placement;
 using RenderTrust.Scheduler.Supervision;
 using RenderTrust.Scheduler.Timings;
+using RenderTrust.Scheduler.Traces;
+using RenderTrust.Telemetry;
 
 namespace RenderTrust.Scheduler.Results;
 
@@ -20,7 +22,7 @@ namespace RenderTrust.Scheduler.Results;
 /// </summary>
 internal sealed partial class AcceptResult(
     NpgsqlDataSource dataSource, Fleet fleet, FailAttempt failures, EndJob endJob, PlacerWake placer, SupervisorWake supervisor, SagaWake sagas, JobEventSignal events,
-    Outbox outbox, TimingLog timings,
+    Outbox outbox, TimingLog timings, JobActivities activities, JobSpanQueue spans,
     TimeProvider time, IOptions<SchedulerOptions> options, ILogger<AcceptResult> logger)
 {
     public static void Map(IEndpointRouteBuilder api) => api.MapPost("/internal/results", HandleAsync);
@@ -41,7 +43,9 @@ internal sealed partial class AcceptResult(
 
     public async Task<UnitResultResponse> AcceptAsync(UnitResultReport report, CancellationToken cancellationToken)
     {
+        using var span = JobActivities.Begin("accept result");
         var response = await DecideAsync(report, cancellationToken);
+        span?.SetTag(TelemetryNames.Outcome, response.Outcome.ToString());
         LogDecided(logger, report.AttemptId, report.NodeId, report.Succeeded, response.Outcome);
         return response;
     }
@@ -108,6 +112,7 @@ internal sealed partial class AcceptResult(
         // Not the caller's token: money moves with this commit, and its outcome must be learnt.
         await transaction.CommitAsync(CancellationToken.None);
         Failpoint.Hit("scheduler.result.afterCommit");
+        KeepSpans(report, job, attempt);
         Announce(attempt, report.Succeeded && report.Outputs.Count > 0, ended);
         return new UnitResultResponse(ResultOutcome.Accepted, null);
     }
@@ -117,6 +122,7 @@ internal sealed partial class AcceptResult(
         // An organisation's own node earns nothing from its own jobs.
         var nodeRate = attempt.NodeOwner == job.TenantId ? 0 : options.Value.NodeRate(job.DeviceKind);
         var started = time.GetTimestamp();
+        using var span = JobActivities.BeginLedger("capture unit");
         Capture capture;
         await using (var command = connection.Command(
             "SELECT outcome, charge, node_share FROM ledger.capture_unit_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -128,7 +134,7 @@ internal sealed partial class AcceptResult(
             capture = new Capture(reader.GetString(0), reader.Long(1) ?? 0, reader.Long(2) ?? 0);
         }
 
-        timings.Add(job.TaskId, "ledgerHandover", time.GetElapsedTime(started).TotalMilliseconds);
+        timings.Add(job.TaskId, "ledgerHandover", attempt.UnitIndex, time.GetElapsedTime(started).TotalMilliseconds);
         return capture;
     }
 
@@ -158,6 +164,23 @@ internal sealed partial class AcceptResult(
 
         JobTransitions.End(batch, job, JobStatus.Completed, $"All {job.UnitCount} units completed.", now);
         return true;
+    }
+
+    /// <summary>What the node did, into the trace of the job whose unit it had: a node cannot name another.</summary>
+    private void KeepSpans(UnitResultReport report, Job job, Attempt attempt)
+    {
+        if (job.Trace is not { } trace || report.Spans is not { Count: > 0 } reported || !activities.Traces(attempt.UnitIndex))
+        {
+            return;
+        }
+
+        var traceId = trace.Mark.Parent(trace.Parent)?.TraceId.ToHexString() ?? "";
+        foreach (var span in reported)
+        {
+            spans.Add(new JobSpan(
+                trace.Mark.JobId, trace.Mark.TenantId, traceId, span.SpanId, span.ParentSpanId, "agent", span.Name, span.StartedAt, span.DurationMs, span.Failed,
+                span.Attributes ?? new Dictionary<string, string>()));
+        }
     }
 
     private async Task ConfirmStoppedAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, Attempt attempt)

@@ -5,16 +5,21 @@ using RenderTrust.Contracts;
 namespace RenderTrust.Scheduler.Timings;
 
 /// <summary>Budget figures on their way to the table. Nobody waits for them: when the queue is full, the newest are dropped.</summary>
-internal sealed partial class TimingLog(NpgsqlDataSource dataSource, TimeProvider time, ILogger<TimingLog> logger) : BackgroundService
+internal sealed partial class TimingLog(NpgsqlDataSource dataSource, BudgetHistograms histograms, TimeProvider time, ILogger<TimingLog> logger) : BackgroundService
 {
     private const int QueueLength = 50_000;
     private const int MostPerWrite = 1000;
     private readonly Channel<Timing> queue = Channel.CreateBounded<Timing>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly SemaphoreSlim writing = new(1, 1);
 
-    public void Add(TaskId taskId, string name, double milliseconds) => queue.Writer.TryWrite(new Timing(taskId, name, Math.Max(0, milliseconds)));
+    public void Add(TaskId taskId, string name, int unitIndex, double milliseconds) => Add(new Timing(taskId, name, milliseconds, unitIndex));
 
-    public void Add(Timing timing) => queue.Writer.TryWrite(timing with { Milliseconds = Math.Max(0, timing.Milliseconds) });
+    public void Add(Timing timing)
+    {
+        var figure = timing with { Milliseconds = Math.Max(0, timing.Milliseconds) };
+        histograms.Record(figure);
+        queue.Writer.TryWrite(figure);
+    }
 
     /// <summary>Writes what is queued; for a reader that wants the figures of a moment ago.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)

@@ -25,6 +25,40 @@ public sealed class RunUnitTests : NodeTest
     }
 
     [Fact]
+    public async Task What_was_done_for_a_traced_attempt_comes_back_with_its_result_under_the_offers_span()
+    {
+        var session = await StartNodeAsync();
+        using var job = new TestJob(Hub, NodeKey);
+        var offer = job.Offer();
+        offer.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+        await session.OfferAsync(offer);
+        var result = await session.NextResultAsync();
+
+        var spans = result.Spans.ToDictionary(span => span.Name);
+        Assert.Equal(["open assets", "prepare image", "run module", "run unit", "seal outputs", "upload outputs"], spans.Keys.Order(StringComparer.Ordinal));
+        var unit = spans["run unit"];
+        Assert.Equal("b7ad6b7169203331", unit.ParentSpanId);
+        Assert.Equal($"00-0af7651916cd43dd8448eb211c80319c-{unit.SpanId}-01", result.TraceParent);
+        Assert.All(spans.Values.Where(span => span != unit), span => Assert.Equal(unit.SpanId, span.ParentSpanId));
+        Assert.All(spans.Values, span => Assert.All(span.Attributes, pair => Assert.True(pair.Key.StartsWith("rendertrust.", StringComparison.Ordinal) || pair.Key == "error.type", pair.Key)));
+        Assert.Equal("1", spans["seal outputs"].Attributes["rendertrust.count"]);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_is_not_traced_brings_no_spans()
+    {
+        var session = await StartNodeAsync();
+        using var job = new TestJob(Hub, NodeKey);
+
+        await session.OfferAsync(job.Offer());
+        var result = await session.NextResultAsync();
+
+        Assert.Empty(result.Spans);
+        Assert.Empty(result.TraceParent);
+    }
+
+    [Fact]
     public async Task Capabilities_are_said_with_the_first_frame_and_heartbeats_carry_the_epoch()
     {
         var session = await StartNodeAsync();

@@ -86,8 +86,12 @@ internal sealed class FakeSidecar : IAsyncDisposable
         return _state.TryAdd(item.GetProperty("key").GetString()!, true) ? Results.NoContent() : Results.Json(new { errorCode = "ERR_STATE_SAVE" }, statusCode: 409);
     }
 
+    /// <summary>The W3C headers of each call, by its path.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<(string Path, string? TraceParent, string? TraceState)> Traces { get; } = new();
+
     private async Task<IResult> InvokeAsync(string app, string? path, HttpContext http)
     {
+        Traces.Enqueue(($"{app}/{path}", http.Request.Headers["traceparent"], http.Request.Headers["tracestate"]));
         if (Unreachable.ContainsKey(app))
         {
             return Results.Json(new { errorCode = "ERR_DIRECT_INVOKE", message = $"failed to invoke, id: {app}" }, statusCode: 500);

@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 using RenderTrust.Contracts;
 using RenderTrust.Postgres;
 
@@ -50,8 +51,8 @@ internal sealed class RecordEvidenceStep(NpgsqlDataSource dataSource, Outbox out
     private static void AddEnd(NpgsqlBatch batch, Job job, DateTimeOffset now) =>
         batch.Add(
             """
-            INSERT INTO outbox (message_id, component, topic, payload)
-            SELECT $2, $3, $4, jsonb_build_object(
+            INSERT INTO outbox (message_id, component, topic, trace_parent, trace_state, payload)
+            SELECT $2, $3, $4, $6, $7, jsonb_build_object(
                 'factId', $2, 'kind', 'scheduler.jobEnded', 'at', $5, 'tenantId', j.tenant_id, 'subject', j.task_id, 'facts', jsonb_build_object(
                     'jobId', j.client_job_id, 'module', j.module_name || '@' || j.module_version, 'manifestSha256', j.manifest_sha256,
                     'status', j.status, 'unitCount', j.unit_count, 'unitsCompleted', j.units_completed, 'unitsFailed', j.units_failed,
@@ -61,7 +62,8 @@ internal sealed class RecordEvidenceStep(NpgsqlDataSource dataSource, Outbox out
             FROM jobs j CROSS JOIN LATERAL ledger.hold_money_v1(j.job_id) m WHERE j.job_id = $1
             ON CONFLICT (message_id) DO NOTHING
             """,
-            job.JobId.Value, EffectIds.Of($"{job.JobId}/evidence/end"), Topics.PubSub, Topics.Evidence, now);
+            job.JobId.Value, EffectIds.Of($"{job.JobId}/evidence/end"), Topics.PubSub, Topics.Evidence, now,
+            new TypedValue(OutboxTrace.CurrentParent, NpgsqlDbType.Text), new TypedValue(OutboxTrace.CurrentState, NpgsqlDbType.Text));
 
     private static void AddCustody(NpgsqlBatch batch, Job job, DateTimeOffset now)
     {
@@ -80,8 +82,8 @@ internal sealed class RecordEvidenceStep(NpgsqlDataSource dataSource, Outbox out
                     'leasedAt', a.leased_at, 'endedAt', a.ended_at, 'meteredMilliseconds', a.metered_ms,
                     'chargedMicrocredits', a.charge_microcredits, 'outputs', o.list)) ORDER BY a.unit_index, a.number) AS attempts
                 FROM attempts a JOIN nodes n USING (node_id) LEFT JOIN outputs o USING (attempt_id) WHERE a.job_id = $1 GROUP BY 1)
-            INSERT INTO outbox (message_id, component, topic, payload)
-            SELECT i.message_id, $3, $4, jsonb_build_object(
+            INSERT INTO outbox (message_id, component, topic, trace_parent, trace_state, payload)
+            SELECT i.message_id, $3, $4, $6, $7, jsonb_build_object(
                 'factId', i.message_id, 'kind', 'scheduler.jobCustody', 'at', $5, 'tenantId', j.tenant_id, 'subject', j.task_id,
                 'facts', jsonb_build_object('jobId', j.client_job_id, 'page', p.page, 'attempts', p.attempts))
             FROM pages p JOIN unnest($2::uuid[]) WITH ORDINALITY AS i (message_id, number) ON i.number = p.page + 1 JOIN jobs j ON j.job_id = $1
@@ -89,6 +91,7 @@ internal sealed class RecordEvidenceStep(NpgsqlDataSource dataSource, Outbox out
             ON CONFLICT (message_id) DO NOTHING
             """,
             job.JobId.Value, Enumerable.Range(0, pages).Select(page => EffectIds.Of($"{job.JobId}/evidence/custody/{page}")).ToArray(),
-            Topics.PubSub, Topics.Evidence, now);
+            Topics.PubSub, Topics.Evidence, now,
+            new TypedValue(OutboxTrace.CurrentParent, NpgsqlDbType.Text), new TypedValue(OutboxTrace.CurrentState, NpgsqlDbType.Text));
     }
 }
