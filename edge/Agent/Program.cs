@@ -128,12 +128,23 @@ async Task RunNodeAsync(ParseResult parsed, EnrolCommand? enrolFirst, Cancellati
 
 static ILoggerFactory Loggers(IConfiguration configuration) => LoggerFactory.Create(logging => Log(logging, configuration));
 
-static void Log(ILoggingBuilder logging, IConfiguration configuration) => logging.AddConfiguration(configuration.GetSection("Logging")).AddSimpleConsole(console =>
+static void Log(ILoggingBuilder logging, IConfiguration configuration)
 {
-    console.SingleLine = true;
-    console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-    console.UseUtcTimestamp = true;
-});
+    const string timestamp = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+    logging.AddConfiguration(configuration.GetSection("Logging"));
+    _ = configuration["Logging:Console:FormatterName"] == "json"
+        ? logging.AddJsonConsole(console =>
+        {
+            console.TimestampFormat = timestamp;
+            console.UseUtcTimestamp = true;
+        })
+        : logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = timestamp + " ";
+            console.UseUtcTimestamp = true;
+        });
+}
 
 // What a person can put right is one line and exit code 1, not a stack trace.
 static async Task<int> GuardAsync(Func<Task> action)
