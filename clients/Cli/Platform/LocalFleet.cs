@@ -14,8 +14,8 @@ internal sealed class LocalFleet(LocalPlatform platform)
 
     public async Task<ModuleVersion> PublishPovrayAsync(CancellationToken cancellationToken)
     {
-        using var developer = await Profiles.OpenOrSignUpAsync(DeveloperProfile, platform.GatewayUrl, "Module developer", cancellationToken);
-        return await PovrayModule.PublishAsync(platform, developer, cancellationToken);
+        using var developer = await OpenAsync(DeveloperProfile, "Module developer", cancellationToken);
+        return await Patience.WithAsync(() => PovrayModule.PublishAsync(platform, developer, cancellationToken), cancellationToken);
     }
 
     /// <summary>Enrols the node with a one-time token unless it is enrolled already, and starts its agent.</summary>
@@ -28,11 +28,11 @@ internal sealed class LocalFleet(LocalPlatform platform)
     {
         var state = platform.Paths.NodeState(index);
         var name = $"node-{index}";
-        using (var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken))
+        using (var studio = await OpenAsync(StudioProfile, "Local studio", cancellationToken))
         {
             if (!File.Exists(Path.Combine(state, "identity", "node.json")))
             {
-                var token = await studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken);
+                var token = await Patience.WithAsync(() => studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken), cancellationToken);
                 var file = Path.Combine(platform.Paths.Configuration, $"{name}.token");
                 await File.WriteAllTextAsync(file, token.Token, cancellationToken);
                 File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -58,14 +58,14 @@ internal sealed class LocalFleet(LocalPlatform platform)
         var tokens = Path.Combine(platform.Paths.Configuration, "fleet");
         var states = Path.Combine(platform.Paths.Root, "nodes", "fleet");
         Directory.CreateDirectory(tokens, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        using (var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken))
+        using (var studio = await OpenAsync(StudioProfile, "Local studio", cancellationToken))
         {
             for (var index = 1; index <= count; index++)
             {
                 var name = $"sim-{index:D4}";
                 if (!File.Exists(Path.Combine(states, name, "identity", "node.json")))
                 {
-                    var token = await studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken);
+                    var token = await Patience.WithAsync(() => studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken), cancellationToken);
                     await File.WriteAllTextAsync(Path.Combine(tokens, $"{name}.token"), token.Token, cancellationToken);
                 }
             }
@@ -84,12 +84,12 @@ internal sealed class LocalFleet(LocalPlatform platform)
             return [];
         }
 
-        using var studio = await Profiles.OpenOrSignUpAsync(StudioProfile, platform.GatewayUrl, "Local studio", cancellationToken);
+        using var studio = await OpenAsync(StudioProfile, "Local studio", cancellationToken);
         var watch = Stopwatch.StartNew();
         IReadOnlyList<NodeListItem> nodes = [];
         while (watch.Elapsed < patience)
         {
-            nodes = (await studio.ListNodesAsync(cancellationToken)).Nodes;
+            nodes = (await Patience.WithAsync(() => studio.ListNodesAsync(cancellationToken), cancellationToken)).Nodes;
             if (nodes.Count(node => node.Status == "online") >= count)
             {
                 return nodes;
@@ -108,4 +108,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
             $"{nodes.Count(node => node.Status == "online")} of {count} nodes came online within {patience.TotalSeconds:0} s. Last lines of {first}:\n{ManagedProcess.Tail(platform.Paths.Log(first))}",
             platform.Paths.Log(first));
     }
+
+    private Task<RenderTrustClient> OpenAsync(string profile, string name, CancellationToken cancellationToken) =>
+        Patience.WithAsync(() => Profiles.OpenOrSignUpAsync(profile, platform.GatewayUrl, name, cancellationToken), cancellationToken);
 }
