@@ -134,7 +134,8 @@ internal sealed class InProcessSagas(SagaSteps steps) : IJobSagaEngine, IAsyncDi
 
         public ConcurrentQueue<StepCall> Calls { get; } = new();
 
-        public int SignalsTaken { get; private set; }
+        /// <summary>Also those that it was born with.</summary>
+        public int SignalsTaken { get; private set; } = state.Signals.Count;
 
         public int LongestHistory { get; private set; }
 

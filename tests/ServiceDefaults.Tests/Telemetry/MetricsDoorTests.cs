@@ -20,7 +20,7 @@ public sealed class MetricsDoorTests
 
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
             Assert.StartsWith("text/plain", answer.Content.Headers.ContentType!.ToString(), StringComparison.Ordinal);
-            Assert.Contains("# EOF", await answer.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+            Assert.Contains("# TYPE target_info gauge", await answer.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
         }
     }
 
