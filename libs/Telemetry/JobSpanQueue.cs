@@ -7,6 +7,7 @@ namespace RenderTrust.Telemetry;
 public sealed class JobSpanQueue
 {
     private const int Length = 20_000;
+    private const int MostPerBatch = 500;
     private static readonly Meter Meter = new(TelemetryNames.Meter);
     private static readonly Counter<long> Dropped = Meter.CreateCounter<long>("rendertrust.spans.dropped", "{span}", "Spans of jobs that could not be kept.");
 
@@ -15,22 +16,44 @@ public sealed class JobSpanQueue
 
     public void Add(JobSpan span) => spans.Writer.TryWrite(span);
 
-    /// <summary>For who could not hand spans on.</summary>
-    public static void CountDropped(int count) => Dropped.Add(count);
-
-    /// <summary>Waits for a first span, gathers what comes within a moment, and gives at most <paramref name="most"/>.</summary>
-    public async Task<IReadOnlyList<JobSpan>> TakeAsync(int most, TimeSpan gather, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>
+    /// Hands spans on in batches until it is cancelled, off every request's path. What cannot be handed on now is dropped and counted: a trace is help, not a
+    /// fact, and keeping spans while a neighbour is away would only make the gap longer.
+    /// </summary>
+    /// <param name="gather">How long spans gather after the first of a batch.</param>
+    /// <param name="handOn">Throws when the batch was not taken.</param>
+    /// <param name="dropped">Told how many spans were lost, and why.</param>
+    public async Task DrainAsync(
+        TimeSpan gather, Func<IReadOnlyList<JobSpan>, CancellationToken, Task> handOn, Action<int, string> dropped, TimeProvider time, CancellationToken cancellationToken)
     {
-        await spans.Reader.WaitToReadAsync(cancellationToken);
-        await Task.Delay(gather, time, cancellationToken);
-        return TakeQueued(most);
+        try
+        {
+            while (true)
+            {
+                await spans.Reader.WaitToReadAsync(cancellationToken);
+                await Task.Delay(gather, time, cancellationToken);
+                var batch = Take();
+                try
+                {
+                    await handOn(batch, cancellationToken);
+                }
+                catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+                {
+                    Dropped.Add(batch.Count);
+                    dropped(batch.Count, exception.Message);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return;
+        }
     }
 
-    /// <summary>What is there now.</summary>
-    public IReadOnlyList<JobSpan> TakeQueued(int most)
+    private List<JobSpan> Take()
     {
         var taken = new List<JobSpan>();
-        while (taken.Count < most && spans.Reader.TryRead(out var span))
+        while (taken.Count < MostPerBatch && spans.Reader.TryRead(out var span))
         {
             taken.Add(span);
         }

@@ -10,10 +10,9 @@ internal sealed record SpanSink(string AppId, string Path)
         text.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && slash < text.Length - 1 ? new SpanSink(text[..slash], text[slash..]) : null;
 }
 
-/// <summary>Posts spans in batches to one of the apps, off every call's path. What the app does not take is dropped and counted.</summary>
+/// <summary>Posts this host's spans of jobs to one of its apps.</summary>
 internal sealed partial class ExportSpans(SpanSink sink, AppDirectory apps, AppClient client, TimeProvider time, ILogger<ExportSpans> logger) : IAsyncDisposable
 {
-    private const int MostPerBatch = 500;
     private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private readonly CancellationTokenSource stop = new();
@@ -32,44 +31,21 @@ internal sealed partial class ExportSpans(SpanSink sink, AppDirectory apps, AppC
     {
         var queue = new JobSpanQueue();
         using var listener = new JobSpanListener("sidecar", RequestSpans.None, queue.Add);
-        try
-        {
-            while (true)
-            {
-                await PostAsync(await queue.TakeAsync(MostPerBatch, Gather, time, cancellationToken), cancellationToken);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            return;
-        }
+        await queue.DrainAsync(Gather, PostAsync, (count, cause) => LogDropped(logger, count, sink.AppId, cause), time, cancellationToken);
     }
 
     private async Task PostAsync(IReadOnlyList<JobSpan> spans, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Limit);
-        try
+        using var request = client.NewRequest(apps.Find(sink.AppId)!, HttpMethod.Post, sink.Path);
+        request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(new JobSpanBatch(spans), JsonSerializerOptions.Web));
+        request.Content.Headers.ContentType = new("application/json");
+        using var response = await client.SendAsync(request, limit.Token);
+        if (!response.IsSuccessStatusCode)
         {
-            using var request = client.NewRequest(apps.Find(sink.AppId)!, HttpMethod.Post, sink.Path);
-            request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(new JobSpanBatch(spans), JsonSerializerOptions.Web));
-            request.Content.Headers.ContentType = new("application/json");
-            using var response = await client.SendAsync(request, limit.Token);
-            if (!response.IsSuccessStatusCode)
-            {
-                Drop(spans.Count, $"it answered {(int)response.StatusCode}");
-            }
+            throw new HttpRequestException($"it answered {(int)response.StatusCode}");
         }
-        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
-        {
-            Drop(spans.Count, exception.Message);
-        }
-    }
-
-    private void Drop(int count, string cause)
-    {
-        JobSpanQueue.CountDropped(count);
-        LogDropped(logger, count, sink.AppId, cause);
     }
 
     [LoggerMessage(LogLevel.Warning, "{Count} spans of jobs were dropped, app {AppId} did not take them: {Cause}")]
