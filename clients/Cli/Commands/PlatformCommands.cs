@@ -43,7 +43,7 @@ internal static class PlatformCommands
             }
 
             var (nodes, overflow) = (parsed.GetValue(Nodes), parsed.GetValue(Overflow));
-            var most = parsed.GetValue(Runner) == "simulate" ? 1000 : 64;
+            var most = parsed.GetValue(Runner) == "simulate" ? LocalFleet.MostSimulatedNodes : 64;
             if (nodes < 0 || nodes > most)
             {
                 throw new CliException($"--nodes is {nodes}. One machine takes 0 to {most} with --runner {parsed.GetValue(Runner)}.", exitCode: 2);

@@ -100,21 +100,7 @@ internal sealed class DemoRun(CliContext context, DemoSettings settings)
     private async Task ClearAsync(CancellationToken cancellationToken)
     {
         Step = "Clearing the last demo";
-        if (PlatformState.Read(paths) is { } left)
-        {
-            await LocalPlatform.StopAsync(paths, left.Processes, new PostgresCluster(paths, left.Ports["postgres"], null), cancellationToken);
-        }
-        else if (Directory.Exists(paths.Root))
-        {
-            // Killed before it had written down what it started: the cluster is known by its folder, which is about to go.
-            await new PostgresCluster(paths, 0, null).StopAsync(cancellationToken);
-        }
-
-        if (Directory.Exists(paths.Root))
-        {
-            Directory.Delete(paths.Root, recursive: true);
-        }
-
+        await LocalPlatform.RemoveAsync(paths, cancellationToken);
         paths.CreateFolders();
         if (Directory.Exists(settings.OutputFolder))
         {

@@ -8,6 +8,8 @@ namespace RenderTrust.Cli.Platform;
 /// <summary>The edge nodes and the module of a local platform, owned by a studio and a developer that have profiles of their own.</summary>
 internal sealed class LocalFleet(LocalPlatform platform)
 {
+    public const int MostSimulatedNodes = 1000;
+
     public string StudioProfile => Path.Combine(platform.Paths.Profiles, "studio");
 
     public string DeveloperProfile => Path.Combine(platform.Paths.Profiles, "developer");
@@ -34,8 +36,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
             {
                 var token = await Patience.WithAsync(() => studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken), cancellationToken);
                 var file = Path.Combine(platform.Paths.Configuration, $"{name}.token");
-                await File.WriteAllTextAsync(file, token.Token, cancellationToken);
-                File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                await PlatformPaths.WritePrivateAsync(file, token.Token, cancellationToken);
                 try
                 {
                     await Shell.RunAsync(
@@ -57,7 +58,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
     {
         var tokens = Path.Combine(platform.Paths.Configuration, "fleet");
         var states = Path.Combine(platform.Paths.Root, "nodes", "fleet");
-        Directory.CreateDirectory(tokens, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        PlatformPaths.CreatePrivate(tokens);
         using (var studio = await OpenAsync(StudioProfile, "Local studio", cancellationToken))
         {
             for (var index = 1; index <= count; index++)
@@ -66,7 +67,7 @@ internal sealed class LocalFleet(LocalPlatform platform)
                 if (!File.Exists(Path.Combine(states, name, "identity", "node.json")))
                 {
                     var token = await Patience.WithAsync(() => studio.Identity.CreateNodeTokenAsync(name, 600, cancellationToken), cancellationToken);
-                    await File.WriteAllTextAsync(Path.Combine(tokens, $"{name}.token"), token.Token, cancellationToken);
+                    await PlatformPaths.WritePrivateAsync(Path.Combine(tokens, $"{name}.token"), token.Token, cancellationToken);
                 }
             }
         }

@@ -185,6 +185,25 @@ internal sealed class LocalPlatform
         PlatformState.Delete(paths);
     }
 
+    /// <summary>Stops whatever an earlier start left, killed ones too, and deletes its data.</summary>
+    public static async Task RemoveAsync(PlatformPaths paths, CancellationToken cancellationToken)
+    {
+        if (PlatformState.Read(paths) is { } left)
+        {
+            await StopAsync(paths, left.Processes, new PostgresCluster(paths, left.Ports["postgres"], null), cancellationToken);
+        }
+        else if (Directory.Exists(paths.Root))
+        {
+            // Killed before it had written down what it started: the cluster is known by its folder, which is about to go.
+            await new PostgresCluster(paths, 0, null).StopAsync(cancellationToken);
+        }
+
+        if (Directory.Exists(paths.Root))
+        {
+            Directory.Delete(paths.Root, recursive: true);
+        }
+    }
+
     /// <summary>Container engines of agents that were killed: one that comes back takes its engine over, but now none does.</summary>
     private static List<int> LeftEngines(PlatformPaths paths) =>
     [

@@ -16,13 +16,13 @@ internal sealed class PrivatePlatform : IAsyncDisposable
 
     public static async Task<PrivatePlatform> StartAsync(CliContext context, string instance, int nodes, int slots, Action<string> progress, CancellationToken cancellationToken)
     {
-        if (nodes is < 0 or > 1000)
+        if (nodes is < 0 or > LocalFleet.MostSimulatedNodes)
         {
-            throw new CliException($"--nodes is {nodes}. One machine takes 0 to 1000 simulated ones.", exitCode: 2);
+            throw new CliException($"--nodes is {nodes}. One machine takes 0 to {LocalFleet.MostSimulatedNodes} simulated ones.", exitCode: 2);
         }
 
         var paths = new PlatformPaths(context.RepositoryRoot, instance);
-        await RemoveAsync(paths, cancellationToken);
+        await LocalPlatform.RemoveAsync(paths, cancellationToken);
         var started = new PrivatePlatform(await LocalPlatform.OpenAsync(paths, new PlatformOptions("auto", [], "auto", null, "Development"), cancellationToken));
         try
         {
@@ -40,21 +40,6 @@ internal sealed class PrivatePlatform : IAsyncDisposable
     {
         // Not the command's token: nothing may be left running, also after Ctrl+C.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        await RemoveAsync(Platform.Paths, patience.Token);
-    }
-
-    /// <summary>Also what an earlier run left that was killed.</summary>
-    private static async Task RemoveAsync(PlatformPaths paths, CancellationToken cancellationToken)
-    {
-        if (PlatformState.Read(paths) is { } left)
-        {
-            await LocalPlatform.StopAsync(paths, left.Processes, new PostgresCluster(paths, left.Ports["postgres"], null), cancellationToken);
-        }
-
-        if (Directory.Exists(paths.Root))
-        {
-            await new PostgresCluster(paths, 0, null).StopAsync(cancellationToken);
-            Directory.Delete(paths.Root, recursive: true);
-        }
+        await LocalPlatform.RemoveAsync(Platform.Paths, patience.Token);
     }
 }
