@@ -77,12 +77,7 @@ public sealed class BrowserSignIn : IDisposable
                 + "Check the platform's address, then make a new link.");
         }
 
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/identity/sign-ins/{_signInId:D}/key")
-        {
-            Content = Answers.JsonContent(new HandOverKeyRequest(KeyHandOver.Seal(_profile.EncryptionKey, key, _signInId))),
-        };
-        using var response = await _http.AskAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken);
-        await response.RequireSuccessAsync(cancellationToken);
+        await _http.PostAsync($"/v1/identity/sign-ins/{_signInId:D}/key", new HandOverKeyRequest(KeyHandOver.Seal(_profile.EncryptionKey, key, _signInId)), cancellationToken);
     }
 
     private bool IsProven(RecipientPublicKey key, string proof)
