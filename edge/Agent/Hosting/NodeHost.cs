@@ -115,7 +115,7 @@ internal sealed partial class NodeHost(IOptions<AgentOptions> options, NodeEnvir
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            await Task.Delay(IdleCheckInterval, time, cancellationToken).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await Task.Delay(IdleCheckInterval, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             jobs.WipeIdle();
         }
     }

@@ -40,7 +40,7 @@ internal sealed partial class SimulatedFleet(FleetCommand command, TimeProvider 
         foreach (var file in files)
         {
             nodes.Add(RunNodeAsync(file, cancellationToken));
-            await Task.Delay(BetweenStarts, time, cancellationToken).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await Task.Delay(BetweenStarts, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await Task.WhenAll(nodes);

@@ -12,10 +12,7 @@ namespace RenderTrust.Agent.Units;
 internal sealed class UnitTrace
 {
     private const string SourceName = TelemetryNames.SourcePrefix + "Agent";
-    private static readonly ActivitySource Source = new(SourceName);
-
-    // Without a listener nothing is recorded. This one records whatever the offer says is traced.
-    private static readonly ActivityListener Listener = Listen();
+    private static readonly ActivitySource Source = Listened();
 
     private readonly Lock _lock = new();
     private readonly List<Span> _spans = [];
@@ -23,11 +20,8 @@ internal sealed class UnitTrace
 
     private UnitTrace(Activity? attempt) => _attempt = attempt;
 
-    public static UnitTrace Begin(LeaseOffer offer)
-    {
-        ObjectDisposedException.ThrowIf(Listener is null, typeof(UnitTrace));
-        return new UnitTrace(ActivityContext.TryParse(offer.TraceParent, null, isRemote: true, out var parent) ? Source.StartActivity("run unit", ActivityKind.Internal, parent) : null);
-    }
+    public static UnitTrace Begin(LeaseOffer offer) => new(
+        ActivityContext.TryParse(offer.TraceParent, null, isRemote: true, out var parent) ? Source.StartActivity("run unit", ActivityKind.Internal, parent) : null);
 
     /// <summary>A part of the attempt; ends when it is disposed of.</summary>
     public Step Part(string name) => new(_attempt is null ? null : Source.StartActivity(name, ActivityKind.Internal, _attempt.Context), Add);
@@ -87,16 +81,16 @@ internal sealed class UnitTrace
         return span;
     }
 
-    private static ActivityListener Listen()
+    /// <summary>Without a listener nothing is recorded. This one, for as long as the process lives, records whatever the offer says is traced.</summary>
+    private static ActivitySource Listened()
     {
-        var listener = new ActivityListener
+        ActivitySource.AddActivityListener(new ActivityListener
         {
             ShouldListenTo = source => source.Name == SourceName,
             Sample = (ref ActivityCreationOptions<ActivityContext> options) =>
                 options.Parent.TraceFlags.HasFlag(ActivityTraceFlags.Recorded) ? ActivitySamplingResult.AllDataAndRecorded : ActivitySamplingResult.None,
-        };
-        ActivitySource.AddActivityListener(listener);
-        return listener;
+        });
+        return new ActivitySource(SourceName);
     }
 
     internal sealed class Step(Activity? activity, Action<Activity> ended) : IDisposable

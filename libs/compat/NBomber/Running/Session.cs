@@ -124,7 +124,7 @@ internal sealed class Session : ISession
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            await Task.Delay(_context.ReportingInterval, Time, cancellationToken).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await Task.Delay(_context.ReportingInterval, Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (!cancellationToken.IsCancellationRequested && runs.Exists(pair => pair.Watch.Look(pair.Run.Stats(OperationType.Bombing), pair.Run.Executed)))
             {
                 StopCurrentTest("a threshold failed as often as it may");
