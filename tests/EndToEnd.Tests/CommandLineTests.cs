@@ -33,7 +33,8 @@ public sealed class CommandLineTests(PlatformFixture platform) : IAsyncLifetime
         Assert.Equal(0, (await JsonAsync("credits", "--json")).GetProperty("availableMicrocredits").GetInt64());
         Assert.Equal(10_000_000, (await JsonAsync("credits", "top-up", "10", "--json")).GetProperty("availableMicrocredits").GetInt64());
 
-        var module = Assert.Single((await JsonAsync("modules", "--json")).GetProperty("modules").EnumerateArray());
+        // Other tests of the shared platform publish modules of their own.
+        var module = Assert.Single((await JsonAsync("modules", "--json")).GetProperty("modules").EnumerateArray(), module => module.GetProperty("name").GetString() == "povray");
         Assert.Equal("cpu", module.GetProperty("runtime").GetProperty("deviceKind").GetString());
 
         var job = (await JsonAsync("submit", scene, "--frames", "2", "--width", "64", "--height", "36", "--max-unit-seconds", "60", "--json")).GetProperty("jobId").GetString()!;

@@ -92,9 +92,9 @@ internal sealed class TestWorker : IAsyncDisposable
                 await (item.WorkflowRequest is null ? activities : turns).Writer.WriteAsync(item);
             }
         }
-        catch (RpcException)
+        catch (Exception error) when (error is RpcException or ObjectDisposedException)
         {
-            // The stream ends with the test, or with the host that the test stops.
+            // The stream ends with the test, or with the host that the test stops; disposing between two items is told by the second kind.
         }
     }
 }
