@@ -6,6 +6,11 @@ const int ExitFailed = 1;
 const int ExitConfiguration = 2;
 const int ExitPortTaken = 3;
 
+if (args is ["stop", ..])
+{
+    return await StopHost.RunAsync(args[1..], TimeProvider.System);
+}
+
 if (SidecarArguments.Parse(args, out var problem) is not { } options)
 {
     await Console.Error.WriteLineAsync(problem);
@@ -19,7 +24,7 @@ try
     using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
     await host.Lifetime.StopRequested;
     await host.StopAsync();
-    return 0;
+    return host.Lifetime.ExitCode;
 
     void Stop(PosixSignalContext context)
     {

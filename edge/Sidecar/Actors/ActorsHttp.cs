@@ -43,7 +43,13 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorTimers timers, Remind
                     headers.TryAddWithoutValidation(ReentrancyHeader, id);
                 }
             },
+            context.App().Resilience.ForActor(key.Type),
             RefuseFailureAsync);
+        if (outcome is ForwardOutcome.TimedOut or ForwardOutcome.CircuitOpen)
+        {
+            throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD", $"error invoke actor method: ended by the resiliency policy of actor type {key.Type} ({outcome})");
+        }
+
         if (outcome == ForwardOutcome.Unreachable)
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD",

@@ -62,6 +62,11 @@ internal static class MetadataHttp
             writer.WriteString("id", app.Id);
             writer.WriteString("runtimeVersion", RuntimeVersion);
             writer.WriteStartArray("enabledFeatures");
+            foreach (var feature in app.Configuration.Features)
+            {
+                writer.WriteStringValue(feature);
+            }
+
             writer.WriteEndArray();
             writer.WriteStartArray("components");
             foreach (var component in app.Components.Definitions)

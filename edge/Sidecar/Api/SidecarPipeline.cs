@@ -25,6 +25,13 @@ internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens t
             return isGrpc ? GrpcErrorAsync(context, 16, "invalid api token") : PlainAsync(context, 401, "invalid api token");
         }
 
+        if (app.Configuration.Apis is { } apis && !apis.Allows(isGrpc || path.StartsWith("/v1.", StringComparison.Ordinal) ? path : "/v1.0/invoke", isGrpc))
+        {
+            return isGrpc
+                ? GrpcErrorAsync(context, 12, "requested endpoint is not available")
+                : DaprHttp.WriteErrorAsync(context, 404, "ERR_NOT_FOUND", $"method {context.Request.Method} {path} is not available: the app's Configuration closes it (spec.api)");
+        }
+
         if (isGrpc)
         {
             return next(context);

@@ -36,12 +36,16 @@ internal sealed record SubscriptionDefinition
 }
 
 /// <summary>What the resource directories of one app hold.</summary>
-internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, IReadOnlyList<SubscriptionDefinition> Subscriptions, IReadOnlyList<string> Ignored)
+/// <param name="Resiliencies">Documents of kind Resiliency as they stand: what they mean depends on which of them an app sees.</param>
+/// <param name="Ignored">Documents that only daprd reads.</param>
+internal sealed record Resources(
+    IReadOnlyList<ComponentDefinition> Components, IReadOnlyList<SubscriptionDefinition> Subscriptions, IReadOnlyList<YamlMap> Resiliencies, IReadOnlyList<string> Ignored)
 {
     public static Resources Read(IEnumerable<string> directories)
     {
         var components = new List<ComponentDefinition>();
         var subscriptions = new List<SubscriptionDefinition>();
+        var resiliencies = new List<YamlMap>();
         var ignored = new List<string>();
         foreach (var directory in directories)
         {
@@ -55,16 +59,17 @@ internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, 
                 .Order(StringComparer.Ordinal);
             foreach (var document in files.SelectMany(YamlFile.Read))
             {
-                ReadDocument(document, components, subscriptions, ignored);
+                ReadDocument(document, components, subscriptions, resiliencies, ignored);
             }
         }
 
-        return new Resources(components, subscriptions, ignored);
+        return new Resources(components, subscriptions, resiliencies, ignored);
     }
 
-    private static void ReadDocument(YamlMap document, List<ComponentDefinition> components, List<SubscriptionDefinition> subscriptions, List<string> ignored)
+    private static void ReadDocument(
+        YamlMap document, List<ComponentDefinition> components, List<SubscriptionDefinition> subscriptions, List<YamlMap> resiliencies, List<string> ignored)
     {
-        switch (document.RequireText("kind", "write kind: Component or kind: Subscription"))
+        switch (document.RequireText("kind", "write kind: Component, Subscription or Resiliency"))
         {
             case "Component":
                 var component = ReadComponent(document);
@@ -78,14 +83,18 @@ internal sealed record Resources(IReadOnlyList<ComponentDefinition> Components, 
             case "Subscription":
                 subscriptions.Add(ReadSubscription(document));
                 break;
-            case "Resiliency" or "Configuration" or "HTTPEndpoint" or "WorkflowAccessPolicy" or "MCPServer":
+            case "Resiliency":
+                ResiliencyFile.Check(document);
+                resiliencies.Add(document);
+                break;
+            case "Configuration" or "HTTPEndpoint" or "WorkflowAccessPolicy" or "MCPServer":
                 ignored.Add($"{document.File}:{document.Line}: {document.Text("kind")}");
                 break;
             case "Kustomization":
                 // Lists the files of its folder for Kubernetes; nothing here is for a sidecar.
                 break;
             case var other:
-                throw document.Error("kind", "is not a Dapr resource", other, "write Component or Subscription");
+                throw document.Error("kind", "is not a Dapr resource", other, "write Component, Subscription or Resiliency");
         }
     }
 

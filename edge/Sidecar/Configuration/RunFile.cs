@@ -16,12 +16,26 @@ internal sealed record AppDefinition
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
     public IReadOnlyList<string> ResourcePaths { get; init; } = [];
     public string ChannelAddress { get; init; } = "127.0.0.1";
+    public string Protocol { get; init; } = "http";
+
+    /// <summary>The app's kind: Configuration, absolute; null applies the defaults.</summary>
+    public string? ConfigurationFile { get; init; }
+
+    /// <summary>The app writes where this host does, instead of into a file.</summary>
+    public bool LogsToConsole { get; init; }
     public long MaxBodyBytes { get; init; } = 4 * 1024 * 1024;
     public bool HealthCheckEnabled { get; init; }
     public string HealthCheckPath { get; init; } = "/healthz";
     public TimeSpan HealthProbeInterval { get; init; } = TimeSpan.FromSeconds(5);
     public TimeSpan HealthProbeTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
     public int HealthThreshold { get; init; } = 3;
+
+    public static string ServedProtocols => "http";
+
+    public static bool IsAppId(string text) =>
+        text.Length > 0 && !text.Contains("||", StringComparison.Ordinal) && !text.Any(c => char.IsWhiteSpace(c) || c is '/' or ':');
+
+    public static bool IsServed(string protocol) => protocol is "http";
 }
 
 /// <summary>A multi-app run file: the same that <c>dapr run -f</c> takes.</summary>
@@ -81,7 +95,7 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
         }
 
         var appId = app.Text("appID") ?? new DirectoryInfo(directory).Name;
-        if (appId.Length == 0 || appId.Contains("||", StringComparison.Ordinal) || appId.Any(c => char.IsWhiteSpace(c) || c is '/' or ':'))
+        if (!AppDefinition.IsAppId(appId))
         {
             throw app.Error("appID", "is not an app id", appId, "use letters, digits, '-' and '_'");
         }
@@ -106,6 +120,8 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
             Environment = environment,
             ResourcePaths = ReadResourcePaths(app, common, directory, baseDirectory),
             ChannelAddress = app.Text("appChannelAddress") ?? "127.0.0.1",
+            Protocol = app.Text("appProtocol") ?? common?.Text("appProtocol") ?? "http",
+            ConfigurationFile = ReadConfigurationPath(app, common, directory, baseDirectory),
             MaxBodyBytes = ReadSize(app, common, "maxBodySize") ?? 4 * 1024 * 1024,
             HealthCheckEnabled = app.Flag("enableAppHealthCheck") ?? common?.Flag("enableAppHealthCheck") ?? false,
             HealthCheckPath = app.Text("appHealthCheckPath") ?? common?.Text("appHealthCheckPath") ?? "/healthz",
@@ -119,9 +135,9 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
     {
         foreach (var map in new[] { app, common })
         {
-            if (map?.Text("appProtocol") is { } protocol && protocol != "http")
+            if (map?.Text("appProtocol") is { } protocol && !AppDefinition.IsServed(protocol))
             {
-                throw map.Error("appProtocol", "is not served by the embedded sidecar", protocol, "write http, or run with the real daprd");
+                throw map.Error("appProtocol", "is not served by the embedded sidecar", protocol, $"write {AppDefinition.ServedProtocols}, or run with the real daprd");
             }
 
             if (map?.Flag("appSSL") is true)
@@ -146,6 +162,22 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
         }
 
         return common is null ? [] : Paths(common, baseDirectory);
+    }
+
+    private static string? ReadConfigurationPath(YamlMap app, YamlMap? common, string appDirectory, string baseDirectory)
+    {
+        if (app.Text("configFilePath") is { Length: > 0 } own)
+        {
+            return FullPath(appDirectory, own);
+        }
+
+        var conventional = System.IO.Path.Combine(appDirectory, ".dapr", "config.yaml");
+        if (System.IO.File.Exists(conventional))
+        {
+            return conventional;
+        }
+
+        return common?.Text("configFilePath") is { Length: > 0 } shared ? FullPath(baseDirectory, shared) : null;
     }
 
     private static List<string> Paths(YamlMap map, string relativeTo)
@@ -188,21 +220,7 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
             return null;
         }
 
-        var digits = text.AsSpan().TrimEnd("KMGiB");
-        long? unit = text.AsSpan()[digits.Length..] switch
-        {
-            "" => 1,
-            "K" or "KB" => 1000,
-            "Ki" or "KiB" => 1024,
-            "M" or "MB" => 1_000_000,
-            "Mi" or "MiB" => 1024 * 1024,
-            "G" or "GB" => 1_000_000_000,
-            "Gi" or "GiB" => 1024L * 1024 * 1024,
-            _ => null,
-        };
-        return unit is { } scale && long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            ? number * scale
-            : throw map.Error(key, "is not a size", text, "write for example 4Mi");
+        return ByteSize.TryParse(text, out var bytes) ? bytes : throw map.Error(key, "is not a size", text, "write for example 4Mi");
     }
 
     private static void RefuseDuplicates(IReadOnlyList<YamlMap> maps, List<AppDefinition> apps)

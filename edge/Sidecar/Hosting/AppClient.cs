@@ -35,9 +35,9 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
     public static Uri RawUri(string address, string pathAndQuery) =>
         new(address + pathAndQuery, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
 
-    public static void AddTrace(HttpRequestMessage request, string? traceParent, string? traceState)
+    public static void AddTrace(HttpRequestMessage request, string? traceParent, string? traceState, double samplingRate = 1)
     {
-        request.Headers.TryAddWithoutValidation("traceparent", string.IsNullOrEmpty(traceParent) ? CloudEvent.NewTraceParent() : traceParent);
+        request.Headers.TryAddWithoutValidation("traceparent", string.IsNullOrEmpty(traceParent) ? CloudEvent.NewTraceParent(samplingRate) : traceParent);
         if (!string.IsNullOrEmpty(traceState))
         {
             request.Headers.TryAddWithoutValidation("tracestate", traceState);

@@ -100,6 +100,9 @@ internal static partial class Signals
         }
     }
 
+    /// <summary>To this process and no other of its group.</summary>
+    public static void SendAlone(int processId, int signal) => _ = kill(processId, signal);
+
     [LibraryImport("libc", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int kill(int pid, int sig);

@@ -18,6 +18,7 @@ internal sealed partial class AppSupervisor(
     private readonly CancellationTokenSource stopping = new();
     private Task running = Task.CompletedTask;
     private Process? process;
+    private int? exitCode;
 
     public void Start() => running = RunAsync(stopping.Token);
 
@@ -53,7 +54,7 @@ internal sealed partial class AppSupervisor(
                 await EndProcessAsync();
             }
 
-            if (cancellationToken.IsCancellationRequested)
+            if (cancellationToken.IsCancellationRequested || (exitCode is not null && options.AppEnded is not null))
             {
                 break;
             }
@@ -74,6 +75,10 @@ internal sealed partial class AppSupervisor(
         }
 
         app.Update(state => state with { Health = AppHealth.Stopped, ProcessId = null });
+        if (exitCode is { } code)
+        {
+            options.AppEnded?.Invoke(code);
+        }
     }
 
     private async Task RunOnceAsync(CancellationToken cancellationToken)
@@ -142,7 +147,11 @@ internal sealed partial class AppSupervisor(
             environment["DAPR_API_TOKEN"] = token;
         }
 
-        await File.AppendAllTextAsync(app.LogPath, $"== {time.GetUtcNow():O} {app.Id}: {string.Join(' ', definition.Command)}{Environment.NewLine}");
+        if (!definition.LogsToConsole)
+        {
+            await File.AppendAllTextAsync(app.LogPath, $"== {time.GetUtcNow():O} {app.Id}: {string.Join(' ', definition.Command)}{Environment.NewLine}");
+        }
+
         process = await launcher.StartAsync(definition.Command[0], definition.Command.Skip(1), definition.Directory, environment, app.LogPath);
         app.Update(state => state with { ProcessId = process.Id });
         LogStarted(logger, app.Id, process.Id, app.LogPath);
@@ -307,6 +316,7 @@ internal sealed partial class AppSupervisor(
     {
         if (process is { HasExited: true } gone)
         {
+            exitCode = gone.ExitCode;
             var message = $"exited with code {gone.ExitCode}; its output is in {app.LogPath}";
             LogExited(logger, app.Id, gone.Id, gone.ExitCode, app.LogPath);
             app.Update(state => state with { Message = message });
@@ -387,4 +397,7 @@ internal sealed record SupervisorOptions
     public TimeSpan BackoffMax { get; init; } = TimeSpan.FromSeconds(30);
     public TimeSpan BackoffResetAfter { get; init; } = TimeSpan.FromSeconds(30);
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>When set, an app that exits by itself is not started again; this hears its exit code.</summary>
+    public Action<int>? AppEnded { get; init; }
 }

@@ -3,6 +3,7 @@ using RabbitMQ.Client.Exceptions;
 using RenderTrust.Sidecar.Bindings;
 using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.PubSub;
+using RenderTrust.Sidecar.Resilience;
 using RenderTrust.Sidecar.Secrets;
 using RenderTrust.Sidecar.State;
 using StackExchange.Redis;
@@ -20,7 +21,8 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
     private readonly List<IAsyncDisposable> owned = [];
     private readonly ILogger logger = loggers.CreateLogger<ComponentFactory>();
 
-    public async Task<AppComponents> CreateAsync(AppDefinition app, Resources resources, CancellationToken cancellationToken)
+    public async Task<AppComponents> CreateAsync(
+        AppDefinition app, Resources resources, AppConfiguration configuration, AppResilience resilience, CancellationToken cancellationToken)
     {
         var visible = resources.Components.Where(component => component.IsVisibleTo(app.AppId)).ToList();
         var secretStores = new Dictionary<string, ISecretStore>();
@@ -72,7 +74,20 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
         }
 
         RefuseSecondActorStore(visible, stateStores);
-        return new AppComponents(visible, stateStores, pubSubs, secretStores, crons);
+        foreach (var store in stateStores.Values)
+        {
+            store.Guard(resilience.Outbound(store.Name));
+        }
+
+        foreach (var pubSub in pubSubs.Values)
+        {
+            pubSub.Guard(resilience.Inbound(pubSub.Name), resilience.Outbound(pubSub.Name));
+        }
+
+        // Only what the app asks for is under its scopes: components have taken their settings from the stores themselves.
+        var scoped = secretStores.ToDictionary(
+            entry => entry.Key, entry => configuration.ScopeOf(entry.Key) is { } scope ? new ScopedSecretStore(entry.Key, entry.Value, scope) : entry.Value);
+        return new AppComponents(visible, stateStores, pubSubs, scoped, crons);
     }
 
     public async ValueTask DisposeAsync()

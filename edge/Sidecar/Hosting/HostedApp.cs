@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.PubSub;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Hosting;
 
@@ -26,6 +27,8 @@ internal sealed class HostedApp(AppDefinition definition, AppComponents componen
     public string Id => definition.AppId;
     public AppDefinition Definition => definition;
     public AppComponents Components => components;
+    public AppConfiguration Configuration { get; init; } = AppConfiguration.Default;
+    public AppResilience Resilience { get; init; } = AppResilience.None;
     public string LogPath => logPath;
     public TimeProvider Time => time;
 

@@ -9,6 +9,7 @@ using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.Rpc;
 using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.PubSub;
+using RenderTrust.Sidecar.Resilience;
 using RenderTrust.Sidecar.Secrets;
 using RenderTrust.Sidecar.State;
 using RenderTrust.Sidecar.Workflows;
@@ -20,6 +21,12 @@ namespace RenderTrust.Sidecar.Hosting;
 internal sealed record SidecarOptions
 {
     public required string RunFile { get; init; }
+
+    /// <summary>One app told on the command line, instead of the run file's.</summary>
+    public AppDefinition? App { get; init; }
+
+    /// <summary>The host ends when its app does, with the app's success or failure.</summary>
+    public bool EndsWithApp { get; init; }
 
     /// <summary>Replaces the resource paths of every app when given.</summary>
     public IReadOnlyList<string> ResourcePaths { get; init; } = [];
@@ -53,6 +60,9 @@ internal sealed class SidecarLifetime
 
     public string Cause { get; private set; } = "its owner";
 
+    /// <summary>Of the program: 0, unless an app that the host ends with has failed.</summary>
+    public int ExitCode { get; set; }
+
     public void Stop(string cause)
     {
         Cause = cause;
@@ -63,6 +73,9 @@ internal sealed class SidecarLifetime
 /// <summary>The whole sidecar host: endpoints, components, supervised apps.</summary>
 internal sealed partial class SidecarHost : IAsyncDisposable
 {
+    /// <summary>For an app that writes where its host does.</summary>
+    private const string ConsoleOutput = "/dev/stdout";
+
     private readonly WebApplication web;
     private readonly List<AppSupervisor> supervisors;
     private readonly WorkflowEngines workflows;
@@ -91,13 +104,15 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     public static async Task<SidecarHost> StartAsync(SidecarOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         // Step 1: read everything that the user wrote, so that a mistake stops us before anything has started.
-        var run = RunFile.Read(options.RunFile);
+        var run = options.App is { } single ? new RunFile(options.RunFile, [single]) : RunFile.Read(options.RunFile);
         var definitions = run.Apps.Select(PickPorts).ToList();
         var resources = definitions.ToDictionary(
             app => app.AppId, app => Resources.Read(options.ResourcePaths.Count > 0 ? options.ResourcePaths : app.ResourcePaths));
         var declarative = resources.ToDictionary(
             entry => entry.Key,
             entry => entry.Value.Subscriptions.Where(subscription => subscription.IsVisibleTo(entry.Key)).Select(Subscription.From).ToList());
+        var configurations = definitions.ToDictionary(app => app.AppId, app => AppConfiguration.Read(app.ConfigurationFile));
+        var resiliences = definitions.ToDictionary(app => app.AppId, app => new AppResilience(ResiliencyFile.Read(resources[app.AppId].Resiliencies, app.AppId), time));
         RefuseTakenPorts(definitions);
 
         // Step 2: connect to databases and brokers.
@@ -107,19 +122,23 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         var lifetime = new SidecarLifetime();
         var loggers = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
         var logger = loggers.CreateLogger<SidecarHost>();
-        foreach (var ignored in resources.Values.SelectMany(found => found.Ignored).Distinct())
+        foreach (var ignored in resources.Values.SelectMany(found => found.Ignored).Concat(configurations.Values.SelectMany(found => found.WithoutEffect)).Distinct())
         {
             LogIgnored(logger, ignored);
         }
 
         var factory = new ComponentFactory(time, loggers);
-        var logDirectory = Path.GetFullPath(options.LogDirectory ?? Path.Combine(Path.GetDirectoryName(run.Path)!, ".dapr", "logs"));
-        Directory.CreateDirectory(logDirectory);
+        var logDirectory = PrepareLogs(options, run);
         var hosted = new List<HostedApp>();
         foreach (var definition in definitions)
         {
-            var components = await factory.CreateAsync(definition, resources[definition.AppId], cancellationToken);
-            hosted.Add(new HostedApp(definition, components, Path.Combine(logDirectory, definition.AppId + ".log"), time));
+            var components = await factory.CreateAsync(
+                definition, resources[definition.AppId], configurations[definition.AppId], resiliences[definition.AppId], cancellationToken);
+            hosted.Add(new HostedApp(definition, components, definition.LogsToConsole ? ConsoleOutput : Path.Combine(logDirectory, definition.AppId + ".log"), time)
+            {
+                Configuration = configurations[definition.AppId],
+                Resilience = resiliences[definition.AppId],
+            });
         }
 
         // Step 3: the endpoints, before any app: an app may wait for its sidecar while it starts.
@@ -164,8 +183,16 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             LogNoWrapper(logger);
         }
 
+        var supervision = !options.EndsWithApp ? options.Supervisor : options.Supervisor with
+        {
+            AppEnded = code =>
+            {
+                lifetime.ExitCode = code == 0 ? 0 : 1;
+                lifetime.Stop($"the end of its app, with code {code}");
+            },
+        };
         var supervisors = hosted.ConvertAll(app => new AppSupervisor(
-            app, client, actors, timers, launcher, options.Supervisor, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
+            app, client, actors, timers, launcher, supervision, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
         supervisors.ForEach(supervisor => supervisor.Start());
         LogStarted(logger, run.Path, hosted.Count);
         return new SidecarHost(web, apps, lifetime, supervisors, workflows, status, [.. spans, timers, reminders, actors, factory, new Ending(() =>
@@ -203,6 +230,17 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
+
+    private static string PrepareLogs(SidecarOptions options, RunFile run)
+    {
+        var directory = Path.GetFullPath(options.LogDirectory ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(run.Path))!, ".dapr", "logs"));
+        if (run.Apps.Any(app => !app.LogsToConsole))
+        {
+            Directory.CreateDirectory(directory);
+        }
+
+        return directory;
+    }
 
     private static WebApplicationBuilder NewBuilder(SidecarOptions options, long maxBodyBytes)
     {

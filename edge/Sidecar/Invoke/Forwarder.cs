@@ -4,7 +4,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
+using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Invoke;
 
@@ -17,6 +19,12 @@ internal enum ForwardOutcome
 
     /// <summary>The app's answer broke off after its headers had been passed on; the connection was cut.</summary>
     BrokeOff = 3,
+
+    /// <summary>The target's time limit ran out on the last try.</summary>
+    TimedOut = 4,
+
+    /// <summary>The target's circuit breaker is open.</summary>
+    CircuitOpen = 5,
 }
 
 /// <summary>
@@ -38,9 +46,10 @@ internal sealed class Forwarder(AppClient client)
     };
 
     /// <param name="verb">What the call is, for its span.</param>
+    /// <param name="policy">The target's resiliency; null for none. A body is kept in memory where it may have to be sent again.</param>
     /// <param name="answerInstead">May look at the app's answer before anything of it is passed on, and answer itself: then true.</param>
     public async Task<ForwardOutcome> ForwardAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, string verb, Action<HttpRequestHeaders>? addHeaders,
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, string verb, Action<HttpRequestHeaders>? addHeaders, ResiliencePolicy? policy = null,
         Func<HttpContext, HttpResponseMessage, Task<bool>>? answerInstead = null)
     {
         var cancellationToken = context.RequestAborted;
@@ -53,7 +62,9 @@ internal sealed class Forwarder(AppClient client)
         HttpResponseMessage response;
         try
         {
-            response = await SendAsync(context, target, method, pathAndQuery, span, addHeaders, cancellationToken);
+            response = policy is null
+                ? await SendAsync(context, target, method, pathAndQuery, span, addHeaders, null, cancellationToken)
+                : await SendUnderAsync(policy, context, target, method, pathAndQuery, span, addHeaders, cancellationToken);
         }
         catch (HttpRequestException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -65,6 +76,11 @@ internal sealed class Forwarder(AppClient client)
         catch (OperationCanceledException)
         {
             return cancellationToken.IsCancellationRequested ? ForwardOutcome.CallerGone : ForwardOutcome.Unreachable;
+        }
+        catch (Exception e) when (e is TimeoutException or CircuitOpenException)
+        {
+            span?.SetStatus(ActivityStatusCode.Error);
+            return e is TimeoutException ? ForwardOutcome.TimedOut : ForwardOutcome.CircuitOpen;
         }
 
         using (response)
@@ -80,21 +96,44 @@ internal sealed class Forwarder(AppClient client)
         }
     }
 
+    private async Task<HttpResponseMessage> SendUnderAsync(
+        ResiliencePolicy policy, HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders,
+        CancellationToken cancellationToken)
+    {
+        var kept = policy.Retries ? await DaprHttp.ReadBodyAsync(context) : null;
+        return await policy.ExecuteAsync(
+            async token =>
+            {
+                try
+                {
+                    return await SendAsync(context, target, method, pathAndQuery, span, addHeaders, kept, token);
+                }
+                catch (OperationCanceledException e) when (!token.IsCancellationRequested)
+                {
+                    // The connection took too long: a failure like any other, not the caller's wish.
+                    throw new HttpRequestException(HttpRequestError.ConnectionError, e.Message, e);
+                }
+            },
+            cancellationToken);
+    }
+
+    /// <param name="kept">The whole body when it may have to be sent again; null streams it, and then only connecting is tried again.</param>
     private async Task<HttpResponseMessage> SendAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders, CancellationToken cancellationToken)
+        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders, byte[]? kept,
+        CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
             // Not disposed: the handler owns it until the answer's body has been read.
             var request = client.NewRequest(target, method, pathAndQuery);
             request.Version = HttpVersion.Version11;
-            CopyHead(context, request, span);
+            CopyHead(context, request, span, kept);
             addHeaders?.Invoke(request.Headers);
             try
             {
                 return await client.SendAsync(request, cancellationToken);
             }
-            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError && attempt < ConnectAttemptsMax
+            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError && attempt < ConnectAttemptsMax && kept is null
                 && target.State.Health is not AppHealth.Stopped)
             {
                 // daprd tries an unreachable service three more times, a second apart. Nothing of the body has been sent
@@ -114,9 +153,13 @@ internal sealed class Forwarder(AppClient client)
         return exception as T;
     }
 
-    private static void CopyHead(HttpContext context, HttpRequestMessage request, Activity? span)
+    private static void CopyHead(HttpContext context, HttpRequestMessage request, Activity? span, byte[]? kept)
     {
-        if (context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody is true)
+        if (kept is { Length: > 0 })
+        {
+            request.Content = new ByteArrayContent(kept);
+        }
+        else if (kept is null && context.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody is true)
         {
             request.Content = new RequestBody(context.Request);
         }
@@ -151,7 +194,7 @@ internal sealed class Forwarder(AppClient client)
         }
         else if (!context.Request.Headers.ContainsKey("traceparent"))
         {
-            AppClient.AddTrace(request, null, null);
+            AppClient.AddTrace(request, null, null, context.App().Configuration.SamplingRate);
         }
     }
 

@@ -79,13 +79,19 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
             headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
             headers.TryAddWithoutValidation("dapr-callee-app-id", callee.Id);
             headers.TryAddWithoutValidation("dapr-caller-namespace", "default");
-        });
+        }, caller.Resilience.ForApp(callee.Id));
         switch (outcome)
         {
             case ForwardOutcome.Unreachable:
                 LogUnreachable(logger, caller.Id, callee.Id, callee.Address);
                 await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE",
                     $"failed to invoke, id: {appId}, err: the app does not answer at {callee.Address} (it is {callee.State.Health})");
+                break;
+            case ForwardOutcome.TimedOut or ForwardOutcome.CircuitOpen:
+                LogRefusedByPolicy(logger, caller.Id, callee.Id, outcome);
+                await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE", outcome == ForwardOutcome.TimedOut
+                    ? $"failed to invoke, id: {appId}, err: timeout exceeded, raise it under spec.policies.timeouts of the Resiliency file"
+                    : $"failed to invoke, id: {appId}, err: circuit breaker is open");
                 break;
             case ForwardOutcome.BrokeOff:
                 LogBrokeOff(logger, caller.Id, callee.Id);
@@ -114,6 +120,9 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
 
     [LoggerMessage(LogLevel.Warning, "Invoke {Caller} -> {Callee}: no answer at {Address}")]
     private static partial void LogUnreachable(ILogger logger, string caller, string callee, string address);
+
+    [LoggerMessage(LogLevel.Warning, "Invoke {Caller} -> {Callee}: ended by the target's resiliency policy ({Outcome})")]
+    private static partial void LogRefusedByPolicy(ILogger logger, string caller, string callee, ForwardOutcome outcome);
 
     [LoggerMessage(LogLevel.Warning, "Invoke {Caller} -> {Callee}: the answer broke off, the caller's connection was cut")]
     private static partial void LogBrokeOff(ILogger logger, string caller, string callee);

@@ -46,8 +46,9 @@ internal static class CloudEvent
         writer.WriteBase64String("data_base64", data.Span);
     });
 
-    public static string NewTraceParent() =>
-        $"00-{ActivityTraceId.CreateRandom().ToHexString()}-{ActivitySpanId.CreateRandom().ToHexString()}-01";
+    /// <param name="samplingRate">Share of the new traces that are marked as sampled.</param>
+    public static string NewTraceParent(double samplingRate = 1) =>
+        $"00-{ActivityTraceId.CreateRandom().ToHexString()}-{ActivitySpanId.CreateRandom().ToHexString()}-{(samplingRate >= 1 || Random.Shared.NextDouble() < samplingRate ? "01" : "00")}";
 
     private static byte[] Build(PublishedEvent published, string traceParent, DateTimeOffset now) => Write(writer =>
     {

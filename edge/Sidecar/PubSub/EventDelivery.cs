@@ -85,7 +85,20 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
             return subscription.DeadLetterTopic is null ? DeliveryOutcome.Acknowledge : DeliveryOutcome.Drop;
         }
 
-        return await PostAsync(route, message, body, traceParent, traceState, cancellationToken);
+        if (pubSub.Inbound is not { } policy)
+        {
+            return await PostAsync(route, message, body, traceParent, traceState, cancellationToken);
+        }
+
+        try
+        {
+            return await policy.ExecuteAsync(token => PostAsync(route, message, body, traceParent, traceState, token), cancellationToken);
+        }
+        catch (Exception e) when (e is TimeoutException or Resilience.CircuitOpenException)
+        {
+            LogUnreachable(logger, app.Id, message.Topic, route, e.Message);
+            return DeliveryOutcome.Retry;
+        }
     }
 
     private async Task<DeliveryOutcome> PostAsync(

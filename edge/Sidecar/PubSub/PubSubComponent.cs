@@ -1,5 +1,6 @@
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.PubSub;
 
@@ -54,14 +55,33 @@ internal sealed class PubSubComponent(string name, IBroker broker, TopicScopes s
     public IBroker Broker => broker;
     public TopicScopes Scopes => scopes;
 
+    /// <summary>For deliveries to the app; null where no policy applies.</summary>
+    public ResiliencePolicy? Inbound { get; private set; }
+
+    private ResiliencePolicy? Outbound { get; set; }
+
+    public void Guard(ResiliencePolicy? inbound, ResiliencePolicy? outbound) => (Inbound, Outbound) = (inbound, outbound);
+
     public async Task PublishAsync(
         string topic, ReadOnlyMemory<byte> data, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellationToken)
     {
         try
         {
+            if (Outbound is { } policy)
+            {
+                await policy.ExecuteAsync(
+                    async token =>
+                    {
+                        await broker.PublishAsync(topic, data, metadata, token);
+                        return true;
+                    },
+                    cancellationToken);
+                return;
+            }
+
             await broker.PublishAsync(topic, data, metadata, cancellationToken);
         }
-        catch (Exception e) when (e is StackExchange.Redis.RedisException or RabbitMQ.Client.Exceptions.RabbitMQClientException or IOException or TimeoutException or ObjectDisposedException)
+        catch (Exception e) when (e is StackExchange.Redis.RedisException or RabbitMQ.Client.Exceptions.RabbitMQClientException or IOException or TimeoutException or ObjectDisposedException or CircuitOpenException)
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_PUBSUB_PUBLISH_MESSAGE",
                 $"error when publishing to topic {topic} in pubsub {name}: {e.Message}");

@@ -15,7 +15,7 @@ internal static class Publisher
         pubSub.DemandPublish(topic, app.Id);
         var message = CloudEvent.IsRaw(metadata)
             ? data
-            : CloudEvent.Wrap(new PublishedEvent(pubSub.Name, topic, app.Id, contentType, data, metadata, traceParent, traceState), app.Time.GetUtcNow());
+            : CloudEvent.Wrap(new PublishedEvent(pubSub.Name, topic, app.Id, contentType, data, metadata, traceParent ?? CloudEvent.NewTraceParent(app.Configuration.SamplingRate), traceState), app.Time.GetUtcNow());
         await pubSub.PublishAsync(topic, message, metadata, cancellationToken);
     }
 

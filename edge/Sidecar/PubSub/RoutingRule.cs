@@ -18,9 +18,11 @@ internal sealed class RoutingRule
 
     private RoutingRule(Func<JsonElement, object?> evaluate) => this.evaluate = evaluate;
 
-    public static RoutingRule Parse(string text)
+    /// <param name="text">The rule.</param>
+    /// <param name="fields">Names that stand for themselves, where rules are not about an <c>event</c>.</param>
+    public static RoutingRule Parse(string text, IReadOnlyList<string>? fields = null)
     {
-        var parser = new Parser(text);
+        var parser = new Parser(text, fields);
         return new RoutingRule(parser.ParseAll());
     }
 
@@ -43,7 +45,7 @@ internal sealed class RoutingRule
         public static readonly Missing Instance = new();
     }
 
-    private sealed class Parser(string text)
+    private sealed class Parser(string text, IReadOnlyList<string>? fields)
     {
         private int at;
 
@@ -182,8 +184,10 @@ internal sealed class RoutingRule
                     var inner = Primary();
                     Expect(")");
                     return e => inner(e) is not Missing;
-                case "event":
+                case "event" when fields is null:
                     return Path();
+                case var field when fields?.Contains(field) is true:
+                    return e => Value(Follow(e, [field]));
                 default:
                     at = start;
                     throw Unexpected();

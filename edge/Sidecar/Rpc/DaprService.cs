@@ -150,6 +150,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
             },
             ActorRuntime = new Dapr.Client.Autogen.Grpc.v1.ActorRuntime { HostReady = app.ActorConfiguration.Types.Count > 0, Placement = "placement: embedded" },
         };
+        response.EnabledFeatures.AddRange(app.Configuration.Features);
         response.ActorRuntime.ActiveActors.AddRange(active);
         foreach (var (key, value) in app.ExtendedMetadata)
         {

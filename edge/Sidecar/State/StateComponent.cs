@@ -1,6 +1,7 @@
 using System.Globalization;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.State;
 
@@ -13,9 +14,16 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
 {
     private const string Separator = "||";
 
+    private ResilientStateStore? guarded;
+
     public string Name => name;
     public IStateStore Store => store;
     public bool IsActorStore => isActorStore;
+
+    /// <summary>The store behind the component's outbound policy, where it has one.</summary>
+    private IStateStore Guarded => guarded ?? store;
+
+    public void Guard(ResiliencePolicy? outbound) => guarded = outbound is null ? null : new ResilientStateStore(store, outbound);
 
     public static string? PrefixFor(string? strategy, string appId, string componentName) => strategy switch
     {
@@ -34,7 +42,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         var full = keys.Select(FullKey).ToArray();
         try
         {
-            return await store.GetAsync(full, cancellationToken);
+            return await Guarded.GetAsync(full, cancellationToken);
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
@@ -49,7 +57,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         StateOutcome outcome;
         try
         {
-            outcome = await store.WriteAsync(ToWrite(request), cancellationToken);
+            outcome = await Guarded.WriteAsync(ToWrite(request), cancellationToken);
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
@@ -79,7 +87,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         StateOutcome outcome;
         try
         {
-            outcome = await store.TransactAsync(writes, cancellationToken);
+            outcome = await Guarded.TransactAsync(writes, cancellationToken);
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
