@@ -13,7 +13,7 @@ internal static class PlatformCommands
 
     private static readonly Option<string> Ports = new("--ports") { Description = "'fixed' takes the default ports, 'auto' free ones.", DefaultValueFactory = _ => "fixed" };
     private static readonly Option<string[]> Port = new("--port") { Description = "Moves one port: NAME=NUMBER, for example gateway=9090. May be repeated.", AllowMultipleArgumentsPerToken = false };
-    private static readonly Option<string> Sidecar = new("--sidecar") { Description = "auto or embedded; both are the embedded one in this version.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<string> Sidecar = new("--sidecar") { Description = "embedded (as auto is), or daprd: Dapr 1.18's own daprd, placement and scheduler from the PATH.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string?> Postgres = new("--postgres") { Description = "Connection string of a superuser; without it a private cluster is made." };
     private static readonly Option<int> Nodes = new("--nodes") { Description = "Edge nodes to start on this machine.", DefaultValueFactory = _ => 1 };
     private static readonly Option<int> Slots = new("--slots") { Description = "Units that one node runs at the same time.", DefaultValueFactory = _ => 2 };
@@ -25,6 +25,7 @@ internal static class PlatformCommands
     };
     private static readonly Option<string?> Components = ComponentsOption();
     private static readonly Option<bool> Detach = new("--detach") { Description = "Return when everything is ready; 'down' stops it." };
+    private static readonly Option<bool> Print = new("--print") { Description = "Print the commands that would start the services and their sidecars; start nothing." };
     private static readonly Option<bool> Json = new("--json") { Description = "Answer as JSON on standard output." };
 
     public static Option<string?> ComponentsOption() => new("--components")
@@ -34,7 +35,7 @@ internal static class PlatformCommands
 
     public static Command Up(CliContext context)
     {
-        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Overflow, Components, Detach, Json };
+        var command = new Command("up", "Start the platform on this machine and keep it running.") { Ports, Port, Sidecar, Postgres, Nodes, Slots, Runner, Overflow, Components, Detach, Print, Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             if (parsed.GetValue(Json))
@@ -56,8 +57,18 @@ internal static class PlatformCommands
 
             var options = new PlatformOptions(
                 parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development",
-                Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null, Components: parsed.GetValue(Components));
+                Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null, Components: parsed.GetValue(Components), OnlyPrint: parsed.GetValue(Print));
             var platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
+            if (parsed.GetValue(Print))
+            {
+                foreach (var line in platform.PrintServices())
+                {
+                    await Console.Out.WriteLineAsync(line);
+                }
+
+                return 0;
+            }
+
             await context.Console.Status().StartAsync("Starting", async status =>
             {
                 await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);

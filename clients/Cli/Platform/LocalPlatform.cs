@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using RenderTrust.Cli.Output;
 using RenderTrust.Cli.Platform.Brokers;
+using RenderTrust.Cli.Platform.Daprd;
 
 namespace RenderTrust.Cli.Platform;
 
@@ -11,10 +12,11 @@ namespace RenderTrust.Cli.Platform;
 /// <param name="ServiceSettings">Configuration of the services beside the usual one, by environment variable.</param>
 /// <param name="Overflow">Null keeps overflow off.</param>
 /// <param name="Components">The broker: <c>redis</c> or <c>rabbitmq</c>; null keeps that of a platform which was not taken down, else Redis.</param>
+/// <param name="OnlyPrint">Nothing will be started, so nothing has to be installed.</param>
 internal sealed record PlatformOptions(
     string Ports, IReadOnlyList<string> PortOverrides, string Sidecar, string? PostgresConnectionString, string Environment,
     IReadOnlyDictionary<string, string>? ServiceSettings = null, LocalOverflow? Overflow = null,
-    string? Components = null);
+    string? Components = null, bool OnlyPrint = false);
 
 /// <summary>Overflow agents that the scheduler may start on this machine.</summary>
 internal sealed record LocalOverflow(int MostAgents, int Slots, string Runner);
@@ -23,7 +25,7 @@ internal sealed record LocalOverflow(int MostAgents, int Slots, string Runner);
 /// The whole control plane as processes of one box: Postgres, the broker, the module registry, and the sidecar host with the services.
 /// Each <c>Start…</c> can be repeated: what already runs is left alone.
 /// </summary>
-internal sealed class LocalPlatform
+internal sealed partial class LocalPlatform
 {
     // On one box nobody stands in for a service that is away.
     private const string MostRestartSeconds = "1";
@@ -31,8 +33,13 @@ internal sealed class LocalPlatform
     private readonly List<ManagedProcess> processes = [];
     private readonly PlatformOptions options;
 
-    private LocalPlatform(PlatformPaths paths, PortPlan ports, string broker, PlatformOptions options, IEnumerable<ManagedProcess> running)
+    /// <summary>Dapr's own programs; null on the embedded sidecar.</summary>
+    private readonly DaprdPrograms? daprd;
+
+    private LocalPlatform(PlatformPaths paths, PortPlan ports, string broker, PlatformOptions options, DaprdPrograms? daprd, IEnumerable<ManagedProcess> running)
     {
+        SidecarKind = SidecarChoice.Decide(options.Sidecar);
+        this.daprd = daprd;
         Paths = paths;
         Ports = ports;
         this.options = options;
@@ -48,15 +55,20 @@ internal sealed class LocalPlatform
         var running = earlier?.Processes.Where(process => process.IsRunning).ToList() ?? [];
         var postgresRuns = new PostgresCluster(paths, 0, options.PostgresConnectionString).IsRunning;
 
+        var kind = SidecarChoice.Decide(options.Sidecar);
+        SidecarChoice.RefuseSwap(kind, earlier?.Sidecar, running);
+        var daprd = kind == DaprdPlan.Kind && !options.OnlyPrint
+            ? await DaprdPrograms.FindAsync(System.Environment.GetEnvironmentVariable("PATH") ?? "", cancellationToken)
+            : null;
         var broker = BrokerChoice.Decide(options.Components, earlier is null ? null : earlier.Components ?? BrokerChoice.Default, running.Count > 0);
 
         // Clients know the addresses: after a crash of everything they stay the same unless others were asked for.
         var keepsPorts = earlier is not null && (running.Count > 0 || postgresRuns || (options.Ports == "auto" && options.PortOverrides.Count == 0));
         var ports = keepsPorts
             ? await PortPlan.AgainAsync(
-                earlier!.Ports, options.Ports, broker, part => part == "postgres" ? postgresRuns : running.Any(process => process.Name == part), cancellationToken)
-            : PortPlan.Create(options.Ports, options.PortOverrides, broker);
-        return new LocalPlatform(paths, ports, broker, options, running);
+                earlier!.Ports, options.Ports, broker, kind, part => part == "postgres" ? postgresRuns : running.Any(process => process.Name == part), cancellationToken)
+            : PortPlan.Create(options.Ports, options.PortOverrides, broker, kind);
+        return new LocalPlatform(paths, ports, broker, options, daprd, running);
     }
 
     public IReadOnlyList<ManagedProcess> Processes => processes;
@@ -69,7 +81,7 @@ internal sealed class LocalPlatform
 
     public ILocalBroker Broker { get; }
 
-    public string SidecarKind { get; private set; } = "embedded";
+    public string SidecarKind { get; }
 
     public bool HasOverflow => options.Overflow is not null;
 
@@ -107,37 +119,48 @@ internal sealed class LocalPlatform
     /// <summary>Step 2: the sidecar host, which starts the services and serves each its Dapr endpoints.</summary>
     public async Task StartServicesAsync(CancellationToken cancellationToken)
     {
-        SidecarKind = ChooseSidecar();
-        // Only for the sidecar host: what its components connect with, and the token without which it serves nobody.
-        // Whoever can call a sidecar is taken for its app, so loopback alone would let every local user speak for every service.
-        var host = new Dictionary<string, string>(Broker.Addresses)
+        if (SidecarKind == DaprdPlan.Kind)
         {
-            ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
-            ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "dapr-api-token"),
-        };
-        var common = new Dictionary<string, string>(options.ServiceSettings ?? new Dictionary<string, string>())
-        {
-            ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
-            ["DOTNET_gcServer"] = "0",
-            ["DOTNET_TieredPGO"] = "1",
-            ["Logging__LogLevel__Default"] = "Information",
-            ["METRICS_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "metrics-token"),
-        };
-        var file = SidecarConfiguration.Write(Paths, Ports, Broker.Name, common, app => AppEnvironment(app));
+            await StartOnDaprdAsync(cancellationToken);
+            return;
+        }
+
+        var file = SidecarConfiguration.Write(Paths, Ports, Broker.Name, CommonEnvironment(), app => AppEnvironment(app));
         if (!processes.Any(process => process.Name == "sidecar" && process.IsRunning))
         {
             File.Delete(Paths.SidecarStatusFile);
         }
 
-        Run("sidecar",
-            [
-                "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
-                "run", "-f", file, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile, "--backoff-max", MostRestartSeconds,
-                "--span-sink", "scheduler/internal/spans",
-            ],
-            host);
+        Run("sidecar", EmbeddedCommand(file), SidecarEnvironment());
         await WaitForHealthAsync(cancellationToken);
     }
+
+    private string[] EmbeddedCommand(string runFile) =>
+    [
+        "dotnet", Path.Combine(Paths.RepositoryRoot, "edge/Sidecar/bin/Release/net10.0/RenderTrust.Sidecar.dll"),
+        "run", "-f", runFile, "--log-dir", Paths.Logs, "--status-file", Paths.SidecarStatusFile, "--backoff-max", MostRestartSeconds,
+        "--span-sink", "scheduler/internal/spans",
+    ];
+
+    /// <summary>
+    /// Only for sidecars: what components connect with, and the token without which they serve nobody. Whoever can call a sidecar is taken
+    /// for its app, so loopback alone would let every local user speak for every service.
+    /// </summary>
+    private Dictionary<string, string> SidecarEnvironment() => new(Broker.Addresses)
+    {
+        ["RENDERTRUST_STATE_CONNECTION"] = Postgres.ConnectionStringFor("dapr") + ";Search Path=dapr",
+        ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "dapr-api-token"),
+    };
+
+    /// <summary>Of every service.</summary>
+    private Dictionary<string, string> CommonEnvironment() => new(options.ServiceSettings ?? new Dictionary<string, string>())
+    {
+        ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
+        ["DOTNET_gcServer"] = "0",
+        ["DOTNET_TieredPGO"] = "1",
+        ["Logging__LogLevel__Default"] = "Information",
+        ["METRICS_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "metrics-token"),
+    };
 
     /// <summary>Starts one edge node that is already enrolled in <paramref name="stateFolder"/>.</summary>
     public void StartNode(int index, string stateFolder, string runner, int slots, bool allowPlainProcess = false)
@@ -175,7 +198,8 @@ internal sealed class LocalPlatform
     {
         async Task StopAllAsync(IEnumerable<ManagedProcess> some) => await Task.WhenAll(some.Select(process => process.StopAsync(TimeSpan.FromSeconds(15), cancellationToken)));
         await StopAllAsync(running.Where(process => process.Name.StartsWith("node-", StringComparison.Ordinal)));
-        await StopAllAsync(running.Where(process => process.Name == "sidecar"));
+        var names = running.Select(process => process.Name).ToList();
+        await StopAllAsync(running.Where(process => process.Name == "sidecar" || DaprdPlan.IsOfServices(process.Name, names)));
 
         // Only now, since the scheduler would start them again while units wait. What they ran waits too, and is leased anew.
         await StopAllAsync(OverflowProcesses.Read(paths));
@@ -326,11 +350,6 @@ internal sealed class LocalPlatform
         throw new CliException($"{name} did not listen on 127.0.0.1:{port} within 90 s.", Paths.Log(name));
     }
 
-    private string ChooseSidecar() => options.Sidecar is "auto" or "embedded"
-        ? "embedded"
-        : throw new CliException(
-            $"--sidecar is '{options.Sidecar}'. 'up' starts the embedded sidecar: use 'embedded' or 'auto'. With Dapr installed, 'dapr run -f dapr.yaml' runs the services on daprd.", exitCode: 2);
-
     private Dictionary<string, string> AppEnvironment(string app)
     {
         var environment = new Dictionary<string, string> { ["ConnectionStrings__Postgres"] = Postgres.ConnectionStringFor(app) };
@@ -367,7 +386,7 @@ internal sealed class LocalPlatform
         return environment;
     }
 
-    private void Run(string name, IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment = null)
+    private void Run(string name, IReadOnlyList<string> command, IReadOnlyDictionary<string, string>? environment = null, string? directory = null)
     {
         if (processes.Any(process => process.Name == name && process.IsRunning))
         {
@@ -376,7 +395,7 @@ internal sealed class LocalPlatform
 
         processes.RemoveAll(process => process.Name == name);
         ManagedProcess.Start(
-            name, command, Paths.Log(name), Paths.RepositoryRoot,
+            name, command, Paths.Log(name), directory ?? Paths.RepositoryRoot,
             process =>
             {
                 processes.Add(process);

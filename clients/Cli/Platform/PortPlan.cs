@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using RenderTrust.Cli.Output;
 using RenderTrust.Cli.Platform.Brokers;
+using RenderTrust.Cli.Platform.Daprd;
 
 namespace RenderTrust.Cli.Platform;
 
@@ -41,15 +42,16 @@ internal sealed class PortPlan
     /// <param name="saved">By name.</param>
     /// <param name="mode">fixed or auto.</param>
     /// <param name="broker">Name of the broker, which may be another one than then.</param>
+    /// <param name="sidecar">embedded or daprd, whose control plane has ports of its own.</param>
     /// <param name="isRunning">Whether a part runs: postgres, registry, the broker's, or sidecar, which holds all others.</param>
     /// <param name="cancellationToken">Stops waiting for a port.</param>
     public static async Task<PortPlan> AgainAsync(
-        IReadOnlyDictionary<string, int> saved, string mode, string broker, Func<string, bool> isRunning, CancellationToken cancellationToken)
+        IReadOnlyDictionary<string, int> saved, string mode, string broker, string sidecar, Func<string, bool> isRunning, CancellationToken cancellationToken)
     {
         var taken = saved.Values.ToHashSet();
-        var chosen = KnownWith(broker).ToDictionary(
+        var chosen = KnownWith(broker, sidecar).ToDictionary(
             known => known.Name, known => saved.TryGetValue(known.Name, out var port) ? port : mode == "auto" ? FreePort(taken) : known.Default);
-        foreach (var (name, port) in chosen.Where(pair => !isRunning(PartOf(pair.Key))).ToList())
+        foreach (var (name, port) in chosen.Where(pair => !isRunning(PartOf(pair.Key, sidecar))).ToList())
         {
             if (!await ComesFreeAsync(port, cancellationToken))
             {
@@ -61,7 +63,7 @@ internal sealed class PortPlan
     }
 
     /// <summary>Decides the ports and checks that each is free, before anything is started.</summary>
-    public static PortPlan Create(string mode, IReadOnlyList<string> overrides, string broker)
+    public static PortPlan Create(string mode, IReadOnlyList<string> overrides, string broker, string sidecar)
     {
         if (mode is not ("fixed" or "auto"))
         {
@@ -70,7 +72,7 @@ internal sealed class PortPlan
 
         var chosen = new Dictionary<string, int>();
         var taken = new HashSet<int>();
-        foreach (var (name, standard) in KnownWith(broker))
+        foreach (var (name, standard) in KnownWith(broker, sidecar))
         {
             chosen[name] = mode == "auto" ? FreePort(taken) : standard;
         }
@@ -102,11 +104,13 @@ internal sealed class PortPlan
         return new PortPlan(chosen);
     }
 
-    private static IEnumerable<(string Name, int Default)> KnownWith(string broker) => Known.Concat(KnownOfBroker[broker]);
+    private static IEnumerable<(string Name, int Default)> KnownWith(string broker, string sidecar) =>
+        Known.Concat(KnownOfBroker[broker]).Concat(sidecar == DaprdPlan.Kind ? DaprdPlan.Ports : []);
 
-    private static string PartOf(string port) =>
+    private static string PartOf(string port, string sidecar) =>
         port == LocalRabbitMq.NodePort ? LocalRabbitMq.Components
         : port is "postgres" or "registry" || KnownOfBroker.Values.Any(ports => ports.Any(known => known.Name == port)) ? port
+        : sidecar == DaprdPlan.Kind ? DaprdPlan.PartOf(port)
         : "sidecar";
 
     private static CliException Taken(string name, int port) =>

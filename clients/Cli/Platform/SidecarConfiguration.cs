@@ -1,5 +1,6 @@
 using System.Globalization;
 using RenderTrust.Cli.Output;
+using RenderTrust.Cli.Platform.Daprd;
 using YamlDotNet.RepresentationModel;
 
 namespace RenderTrust.Cli.Platform;
@@ -7,21 +8,18 @@ namespace RenderTrust.Cli.Platform;
 /// <summary>Writes the run's copy of <c>dapr.yaml</c>: the repository's file with this box's ports, paths and environment. Mode 0600, since connection strings are in it.</summary>
 internal static class SidecarConfiguration
 {
+    /// <summary>The services of the repository's <c>dapr.yaml</c>.</summary>
+    public static IReadOnlyList<ServiceProgram> ReadServices(PlatformPaths paths) =>
+    [
+        .. ((YamlSequenceNode)Read(paths).Root.Children["apps"]).Children.Cast<YamlMappingNode>().Select(app => new ServiceProgram(
+            ((YamlScalarNode)app.Children["appID"]).Value!,
+            Path.GetFullPath(Path.Combine(paths.RepositoryRoot, ((YamlScalarNode)app.Children["appDirPath"]).Value!)),
+            [.. ((YamlSequenceNode)app.Children["command"]).Children.Select(word => ((YamlScalarNode)word).Value!)])),
+    ];
+
     public static string Write(PlatformPaths paths, PortPlan ports, string broker, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
     {
-        var source = Path.Combine(paths.RepositoryRoot, "dapr.yaml");
-        var stream = new YamlStream();
-        try
-        {
-            using var reader = new StreamReader(source);
-            stream.Load(reader);
-        }
-        catch (Exception exception) when (exception is YamlDotNet.Core.YamlException or IOException)
-        {
-            throw new CliException($"{source} could not be read: {exception.Message}", exitCode: 2);
-        }
-
-        var root = (YamlMappingNode)stream.Documents[0].RootNode;
+        var (stream, root) = Read(paths);
         if (!root.Children.TryGetValue("common", out var found) || found is not YamlMappingNode shared)
         {
             shared = new YamlMappingNode();
@@ -57,6 +55,23 @@ internal static class SidecarConfiguration
 
         File.Move(fresh, target, overwrite: true);
         return target;
+    }
+
+    private static (YamlStream Stream, YamlMappingNode Root) Read(PlatformPaths paths)
+    {
+        var source = Path.Combine(paths.RepositoryRoot, "dapr.yaml");
+        var stream = new YamlStream();
+        try
+        {
+            using var reader = new StreamReader(source);
+            stream.Load(reader);
+        }
+        catch (Exception exception) when (exception is YamlDotNet.Core.YamlException or IOException)
+        {
+            throw new CliException($"{source} could not be read: {exception.Message}", exitCode: 2);
+        }
+
+        return (stream, (YamlMappingNode)stream.Documents[0].RootNode);
     }
 
     private static YamlScalarNode Number(int value) => new(value.ToString(CultureInfo.InvariantCulture));
