@@ -20,7 +20,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--app-id x --app-port 7001 --dapr-http-port 7002 --dapr-grpc-port 7003 --app-channel-address localhost --max-body-size 16Mi --log-level warn")]
     [InlineData("-app-id x -app-port=7001 -dapr-http-port=7002 -dapr-grpc-port=7003 -app-channel-address=localhost -max-body-size=16Mi -log-level=warn")]
     [InlineData("-a x -p 7001 -H 7002 -G 7003 --app-channel-address localhost --max-body-size 16Mi --log-level=WARN")]
-    [InlineData("--app-id x --app-port 7001 --dapr-http-port 7002 --dapr-grpc-port 7003 --app-channel-address localhost --max-body-size 16Mi --log-level warn --app-protocol http --placement-host-address h:50005 --scheduler-host-address= --metrics-port 0 --enable-metrics=false --enable-api-logging")]
+    [InlineData("--app-id x --app-port 7001 --dapr-http-port 7002 --dapr-grpc-port 7003 --app-channel-address localhost --max-body-size 16Mi --log-level warn --app-protocol http --placement-host-address h:50005 --scheduler-host-address= --metrics-port 0 --enable-metrics=false --enable-api-logging --dapr-listen-addresses 127.0.0.1,::1 --mode standalone")]
+    [InlineData("--app-id x --app-port 7001 --dapr-http-port 7002 --dapr-grpc-port 7003 --app-channel-address localhost --dapr-http-max-request-size 16 --log-level warn")]
     public void Daprds_flags_are_read_with_one_dash_or_two(string line)
     {
         var options = SidecarArguments.Parse(["sidecar", .. line.Split(' ')], out _)!;
@@ -59,6 +60,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("sidecar --app-id x --dapr-http-port 7000 --dapr-grpc-port 7000", "--dapr-grpc-port 7000: is given to another endpoint, too")]
     [InlineData("sidecar --app-id x --app-protocol h3", "--app-protocol h3: is not served")]
     [InlineData("sidecar --app-id x --max-body-size huge", "--max-body-size huge: is not a size")]
+    [InlineData("sidecar --app-id x --mode kubernetes", "--mode kubernetes: is not served")]
+    [InlineData("sidecar --app-id x --dapr-listen-addresses 0.0.0.0", "--dapr-listen-addresses 0.0.0.0: is not loopback")]
     [InlineData("sidecar --app-id x --unknown 1", "--unknown: is not an option that we know")]
     [InlineData("sidecar --app-id x -- sleep 1", "sleep: 'sidecar' starts no process")]
     [InlineData("sidecar --app-id x --enable-app-health-check=perhaps", "--enable-app-health-check perhaps: is not true or false")]

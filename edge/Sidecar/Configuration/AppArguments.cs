@@ -8,7 +8,8 @@ internal static class AppArguments
 
     public static readonly IReadOnlyCollection<string> Names =
     [
-        "app-id", "app-port", "app-protocol", "app-channel-address", "dapr-http-port", "dapr-grpc-port", "config", "max-body-size",
+        "app-id", "app-port", "app-protocol", "app-channel-address", "dapr-http-port", "dapr-grpc-port", "dapr-listen-addresses", "config", "max-body-size",
+        "dapr-http-max-request-size", "mode",
         "app-health-check-path", "app-health-probe-interval", "app-health-probe-timeout", "app-health-threshold",
     ];
 
@@ -31,6 +32,7 @@ internal static class AppArguments
             throw new UsageException($"--app-id {appId}: is not an app id, use letters, digits, '-' and '_'");
         }
 
+        RefuseElsewhere(flags);
         var directory = Directory.GetCurrentDirectory();
         var app = new AppDefinition
         {
@@ -72,7 +74,23 @@ internal static class AppArguments
     // The dapr CLI writes -1 where it wants a free one.
     private static int? Port(Flags flags, string name) => flags.Number(name, -1, 65_535) is { } port ? Math.Max(0, port) : null;
 
-    private static long MaxBody(Flags flags) => flags.Text("max-body-size") is not { } text
-        ? 4 * 1024 * 1024
-        : ByteSize.TryParse(text, out var bytes) ? bytes : throw new UsageException($"--max-body-size {text}: is not a size, write for example 16Mi");
+    private static long MaxBody(Flags flags) => (flags.Text("max-body-size"), flags.Number("dapr-http-max-request-size", 1, 2047)) switch
+    {
+        ({ } text, _) => ByteSize.TryParse(text, out var bytes) ? bytes : throw new UsageException($"--max-body-size {text}: is not a size, write for example 16Mi"),
+        (null, { } megabytes) => megabytes * 1024L * 1024L,
+        _ => 4L * 1024 * 1024,
+    };
+
+    private static void RefuseElsewhere(Flags flags)
+    {
+        if (flags.Text("mode") is { } mode && mode != "standalone")
+        {
+            throw new UsageException($"--mode {mode}: is not served by the embedded sidecar, use standalone");
+        }
+
+        if (flags.Text("dapr-listen-addresses") is { } list && list.Split(',').Any(address => address.Trim() is not ("127.0.0.1" or "localhost" or "::1" or "[::1]")))
+        {
+            throw new UsageException($"--dapr-listen-addresses {list}: is not loopback, where alone the embedded sidecar listens");
+        }
+    }
 }

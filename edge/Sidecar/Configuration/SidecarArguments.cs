@@ -11,7 +11,7 @@ internal static class SidecarArguments
     private const int DefaultHttpPort = 3500;
     private const int DefaultGrpcPort = 50001;
 
-    private static readonly string[] HostNames = ["resources-path", "log-dir", "status-file", "log-level", "backoff-max", "span-sink"];
+    private static readonly string[] HostNames = ["resources-path", "components-path", "log-dir", "status-file", "log-level", "backoff-max", "span-sink"];
 
     private const string Usage = """
         usage: RenderTrust.Sidecar run -f dapr.yaml [HOST OPTIONS]                  apps of a run file, started and supervised
@@ -21,6 +21,7 @@ internal static class SidecarArguments
         app options, one dash or two, value after a space or '=':
           --app-port PORT  --app-channel-address HOST  --app-protocol PROTOCOL  --dapr-http-port PORT (3500)  --dapr-grpc-port PORT (50001)
           --config FILE (kind: Configuration)  --max-body-size SIZE (4Mi)  --enable-app-health-check  --app-health-check-path PATH
+          --dapr-listen-addresses LOOPBACK  --dapr-http-max-request-size MEGABYTES  --mode standalone  --components-path DIR (as --resources-path)
           --app-health-probe-interval SECONDS  --app-health-probe-timeout MILLISECONDS  --app-health-threshold COUNT
           accepted and unused: --placement-host-address, --scheduler-host-address, --metrics-port, --enable-metrics, --enable-api-logging,
           --log-as-json, --dapr-internal-grpc-port, --dapr-graceful-shutdown-seconds
@@ -85,7 +86,7 @@ internal static class SidecarArguments
     private static SidecarOptions ReadHost(Flags flags, string runFile) => new()
     {
         RunFile = runFile,
-        ResourcePaths = [.. flags.All("resources-path").Select(Path.GetFullPath)],
+        ResourcePaths = [.. flags.All("resources-path").Concat(flags.All("components-path")).Select(Path.GetFullPath)],
         LogDirectory = flags.Text("log-dir"),
         StatusFile = flags.Text("status-file"),
         LogLevel = ReadLevel(flags.Text("log-level")),
