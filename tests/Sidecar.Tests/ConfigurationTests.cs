@@ -65,7 +65,7 @@ public sealed class ConfigurationTests : IAsyncDisposable
     [InlineData("version: 1\napps:\n  - appID: a\n    appDirPath: .\n    appPort: 99999\n", 5, "apps[0].appPort")]
     [InlineData("version: 1\napps:\n  - {appID: a, appDirPath: .}\n  - {appID: a, appDirPath: .}\n", 4, "apps[1].appID")]
     [InlineData("version: 1\napps:\n  - {appID: a, appDirPath: ., appPort: 7000}\n  - {appID: b, appDirPath: ., daprHTTPPort: 7000}\n", 4, "apps[1].daprHTTPPort")]
-    [InlineData("version: 1\napps:\n  - appID: a\n    appDirPath: .\n    appProtocol: grpc\n", 5, "apps[0].appProtocol")]
+    [InlineData("version: 1\napps:\n  - appID: a\n    appDirPath: .\n    appProtocol: h2c\n", 5, "apps[0].appProtocol")]
     [InlineData("version: 1\napps:\n  - appID: a\n    appDirPath: .\n    maxBodySize: huge\n", 5, "apps[0].maxBodySize")]
     [InlineData("version: 1\ncommon: {resourcesPath: ./nowhere}\napps:\n  - {appID: a, appDirPath: .}\n", 2, "common.resourcesPath")]
     public void A_broken_run_file_is_told_with_line_and_field(string yaml, int line, string field)

@@ -19,13 +19,14 @@ internal sealed class HostedTestApp : IAsyncDisposable
     /// <summary>Every request that reached the app, in order: "VERB path".</summary>
     public ConcurrentQueue<(string Line, IHeaderDictionary Headers, string Body)> Requests { get; } = new();
 
-    public static async Task<HostedTestApp> StartAsync(int port, Action<WebApplication> map, Action<IServiceCollection>? services = null, Action<WebApplication>? use = null)
+    public static async Task<HostedTestApp> StartAsync(int port, Action<WebApplication> map, Action<IServiceCollection>? services = null, Action<WebApplication>? use = null,
+        HttpProtocols protocols = HttpProtocols.Http1)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = protocols);
             kestrel.Limits.MaxRequestBodySize = null;
         });
         builder.Services.AddRouting();

@@ -97,7 +97,7 @@ internal static class MetadataHttp
             WriteSubscriptions(writer, app);
             writer.WriteStartObject("appConnectionProperties");
             writer.WriteNumber("port", app.Definition.AppPort);
-            writer.WriteString("protocol", "http");
+            writer.WriteString("protocol", app.Definition.Protocol);
             writer.WriteString("channelAddress", app.Definition.ChannelAddress);
             writer.WriteEndObject();
             writer.WriteStartObject("actorRuntime");

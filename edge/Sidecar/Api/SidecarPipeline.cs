@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http.Features;
 using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.Invoke;
+using RenderTrust.Sidecar.Rpc;
 
 namespace RenderTrust.Sidecar.Api;
 
@@ -10,7 +11,7 @@ namespace RenderTrust.Sidecar.Api;
 /// The front of every endpoint: which app's port was called, may the caller call at all, is it an invocation;
 /// and at the end, refusals in daprd's shape.
 /// </summary>
-internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens tokens, InvokeMiddleware invoke, ILogger<SidecarPipeline> logger)
+internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens tokens, InvokeMiddleware invoke, GrpcProxy proxy, ILogger<SidecarPipeline> logger)
 {
     private readonly byte[]? apiToken = tokens.DaprApiToken is { } token ? Encoding.UTF8.GetBytes(token) : null;
 
@@ -34,7 +35,9 @@ internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens t
 
         if (isGrpc)
         {
-            return next(context);
+            return GrpcProxy.NamedApp(context) is { } target
+                ? proxy.HandleAsync(context, app, target, (status, text) => GrpcErrorAsync(context, status, text))
+                : next(context);
         }
 
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)

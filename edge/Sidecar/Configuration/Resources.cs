@@ -31,6 +31,7 @@ internal sealed record SubscriptionDefinition
     public string? DeadLetterTopic { get; init; }
     public IReadOnlyList<string> Scopes { get; init; } = [];
     public bool IsDeclarative { get; init; }
+    public PubSub.BulkOptions? Bulk { get; init; }
 
     public bool IsVisibleTo(string appId) => Scopes.Count == 0 || Scopes.Contains(appId);
 }
@@ -156,11 +157,6 @@ internal sealed record Resources(
 
         var spec = document.RequireMap("spec", "add spec.pubsubname, spec.topic and spec.routes");
         spec.RefuseUnknown("pubsubname", "topic", "route", "routes", "metadata", "deadLetterTopic", "bulkSubscribe");
-        if (spec.Map("bulkSubscribe")?.Flag("enabled") is true)
-        {
-            throw spec.Error("bulkSubscribe", "is not served by the embedded sidecar", "enabled", "remove it, or run with the real daprd");
-        }
-
         var routes = spec.Map("routes");
         routes?.RefuseUnknown("rules", "default");
         var rules = (routes?.Maps("rules") ?? []).Select((rule, index) =>
@@ -185,6 +181,15 @@ internal sealed record Resources(
             DeadLetterTopic = spec.Text("deadLetterTopic"),
             Scopes = document.Texts("scopes"),
             IsDeclarative = true,
+            Bulk = spec.Map("bulkSubscribe") is { } bulk && bulk.Flag("enabled") is true
+                ? new PubSub.BulkOptions(
+                    ReadCount(bulk, "maxMessagesCount") ?? PubSub.BulkOptions.DefaultMaxMessages,
+                    TimeSpan.FromMilliseconds(ReadCount(bulk, "maxAwaitDurationMs") ?? PubSub.BulkOptions.DefaultMaxAwaitMilliseconds))
+                : null,
         };
     }
+
+    private static int? ReadCount(YamlMap map, string field) => map.Text(field) is not { Length: > 0 } text
+        ? null
+        : int.TryParse(text, out var number) && number > 0 ? number : throw map.Error(field, "is not a whole number above 0", text, "write for example 100");
 }

@@ -30,12 +30,12 @@ internal sealed record AppDefinition
     public TimeSpan HealthProbeTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
     public int HealthThreshold { get; init; } = 3;
 
-    public static string ServedProtocols => "http";
+    public static string ServedProtocols => "http or grpc";
 
     public static bool IsAppId(string text) =>
         text.Length > 0 && !text.Contains("||", StringComparison.Ordinal) && !text.Any(c => char.IsWhiteSpace(c) || c is '/' or ':');
 
-    public static bool IsServed(string protocol) => protocol is "http";
+    public static bool IsServed(string protocol) => protocol is "http" or "grpc";
 }
 
 /// <summary>A multi-app run file: the same that <c>dapr run -f</c> takes.</summary>

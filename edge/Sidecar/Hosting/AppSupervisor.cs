@@ -98,9 +98,9 @@ internal sealed partial class AppSupervisor(
         try
         {
             // An app without a port can hear nothing; a subscription for it would take messages away.
-            app.Subscriptions = app.HasPort ? Subscription.Merge(declarative, await ReadSubscriptionsAsync(exited, cancellationToken)) : [];
+            app.Subscriptions = app.HasPort && !app.SpeaksGrpc ? Subscription.Merge(declarative, await ReadSubscriptionsAsync(exited, cancellationToken)) : [];
             endings.AddRange(await SubscribeAsync(cancellationToken));
-            endings.AddRange(app.Components.CronBindings.Select(binding => binding.Start(app, client, time, logger)));
+            endings.AddRange((app.SpeaksGrpc ? [] : app.Components.CronBindings).Select(binding => binding.Start(app, client, time, logger)));
             app.Update(state => state with { Health = AppHealth.Ready, Message = null });
             LogReady(logger, app.Id, app.Subscriptions.Count, app.ActorConfiguration.Types.Count);
             await WatchAsync(exited, cancellationToken);
@@ -131,7 +131,7 @@ internal sealed partial class AppSupervisor(
         var environment = new Dictionary<string, string>(definition.Environment)
         {
             ["APP_ID"] = definition.AppId,
-            ["APP_PROTOCOL"] = "http",
+            ["APP_PROTOCOL"] = definition.Protocol,
             ["APP_CHANNEL_ADDRESS"] = definition.ChannelAddress,
             ["DAPR_HTTP_PORT"] = $"{definition.HttpPort}",
             ["DAPR_GRPC_PORT"] = $"{definition.GrpcPort}",
@@ -193,7 +193,7 @@ internal sealed partial class AppSupervisor(
 
     private async Task<ActorConfiguration> ReadActorsAsync(CancellationToken cancellationToken)
     {
-        if (!app.HasPort)
+        if (!app.HasPort || app.SpeaksGrpc)
         {
             return ActorConfiguration.None;
         }
@@ -239,6 +239,7 @@ internal sealed partial class AppSupervisor(
             }
 
             var handlers = new Dictionary<string, BrokerHandler>();
+            var bulks = new List<BulkRoute>();
             foreach (var subscription in group)
             {
                 if (!pubSub.Scopes.MaySubscribe(subscription.Topic))
@@ -247,13 +248,24 @@ internal sealed partial class AppSupervisor(
                     continue;
                 }
 
-                handlers[subscription.Topic] = new EventDelivery(app, subscription, pubSub, client, time, logger).HandleAsync;
+                IEventSink sink = new AppRoute(app, client, logger);
+                if (subscription.Bulk is { } bulkOptions)
+                {
+                    var bulk = new BulkRoute(app, subscription, bulkOptions, client, logger);
+                    bulks.Add(bulk);
+                    sink = bulk;
+                }
+
+                handlers[subscription.Topic] = new EventDelivery(app, subscription, pubSub, sink, time, logger).HandleAsync;
             }
 
             if (handlers.Count > 0)
             {
                 endings.Add(await pubSub.Broker.SubscribeAsync(handlers, cancellationToken));
             }
+
+            // After the subscription, whose last events still wait for them.
+            endings.AddRange(bulks);
         }
 
         return endings;
@@ -293,6 +305,11 @@ internal sealed partial class AppSupervisor(
 
     private async Task<bool> IsHealthyAsync(CancellationToken cancellationToken)
     {
+        if (app.SpeaksGrpc)
+        {
+            return await IsListeningAsync(cancellationToken);
+        }
+
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(app.Definition.HealthProbeTimeout);
         var path = app.Definition.HealthCheckPath;

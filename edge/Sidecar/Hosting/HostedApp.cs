@@ -36,6 +36,9 @@ internal sealed class HostedApp(AppDefinition definition, AppComponents componen
     public string Address { get; } = $"http://{definition.ChannelAddress}:{definition.AppPort}";
     public bool HasPort => definition.AppPort != 0;
 
+    /// <summary>It serves its own gRPC services and none of the HTTP routes that a sidecar asks.</summary>
+    public bool SpeaksGrpc => definition.Protocol == "grpc";
+
     /// <summary>What PUT /v1.0/metadata/{key} has set.</summary>
     public ConcurrentDictionary<string, string> ExtendedMetadata { get; } = new();
 
@@ -44,6 +47,31 @@ internal sealed class HostedApp(AppDefinition definition, AppComponents componen
     public AppState State => state;
 
     public event Action? Changed;
+
+    /// <summary>Returns once the app's own health check no longer fails.</summary>
+    public async Task UntilWellAsync(CancellationToken cancellationToken)
+    {
+        var well = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Look()
+        {
+            if (state.Health != AppHealth.Unhealthy)
+            {
+                well.TrySetResult();
+            }
+        }
+
+        Changed += Look;
+        try
+        {
+            // It may have changed before we listened.
+            Look();
+            await well.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            Changed -= Look;
+        }
+    }
 
     public void Update(Func<AppState, AppState> change)
     {

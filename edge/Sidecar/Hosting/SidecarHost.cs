@@ -52,16 +52,25 @@ internal sealed class PortTakenException(string appId, string what, int port, st
 }
 
 /// <summary>Asks the whole host to end. Only the log tells the causes apart.</summary>
-internal sealed class SidecarLifetime
+internal sealed class SidecarLifetime : IDisposable
 {
     private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private readonly CancellationTokenSource ending = new();
+
     public Task StopRequested => stopRequested.Task;
+
+    /// <summary>Ends calls that would last as long as their callers like.</summary>
+    public CancellationToken Ending => ending.Token;
 
     public string Cause { get; private set; } = "its owner";
 
     /// <summary>Of the program: 0, unless an app that the host ends with has failed.</summary>
     public int ExitCode { get; set; }
+
+    public Task EndAsync() => ending.CancelAsync();
+
+    public void Dispose() => ending.Dispose();
 
     public void Stop(string cause)
     {
@@ -155,6 +164,10 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         var workflows = await OpenWorkflowsAsync(hosted, time, loggers, cancellationToken);
         var forwarder = new Forwarder(client);
         builder.Services.AddSingleton(actors);
+        builder.Services.AddSingleton(apps);
+        builder.Services.AddSingleton(client);
+        builder.Services.AddSingleton(tokens);
+        builder.Services.AddSingleton<GrpcProxy>();
         builder.Services.AddSingleton(lifetime);
         var workflowApi = new DaprWorkflowApi(workflows);
         builder.Services.AddSingleton(workflows);
@@ -215,6 +228,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         isStopped = true;
         LogStopping(logger, Lifetime.Cause);
         status.SetStopping();
+        await Lifetime.EndAsync();
         await Task.WhenAll(supervisors.Select(supervisor => supervisor.DisposeAsync().AsTask()));
 
         // Workers' streams end with the engines; the server would wait for them.
@@ -227,6 +241,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         {
             await item.DisposeAsync();
         }
+
+        Lifetime.Dispose();
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
@@ -295,7 +311,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         });
         var web = builder.Build();
         var pipeline = new SidecarPipeline(
-            apps, tokens, new InvokeMiddleware(apps, forwarder, loggers.CreateLogger<InvokeMiddleware>()), loggers.CreateLogger<SidecarPipeline>());
+            apps, tokens, new InvokeMiddleware(apps, forwarder, loggers.CreateLogger<InvokeMiddleware>()), web.Services.GetRequiredService<GrpcProxy>(), loggers.CreateLogger<SidecarPipeline>());
         web.Use(next => context => pipeline.HandleAsync(context, next));
         web.UseRouting();
         StateHttp.Map(web);

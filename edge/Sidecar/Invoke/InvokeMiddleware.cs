@@ -74,6 +74,13 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
             return;
         }
 
+        if (callee.SpeaksGrpc)
+        {
+            await DaprHttp.WriteErrorAsync(context, 501, "ERR_DIRECT_INVOKE",
+                $"failed to invoke, id: {appId}, err: the app speaks gRPC; call its service on the sidecar's gRPC port with the metadata dapr-app-id");
+            return;
+        }
+
         var outcome = await forwarder.ForwardAsync(context, callee, HttpMethod.Parse(context.Request.Method), pathAndQuery, "invoke", headers =>
         {
             headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);

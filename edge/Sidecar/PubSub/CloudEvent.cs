@@ -115,6 +115,9 @@ internal static class CloudEvent
         Override("source");
         Override("type");
         Override("subject");
+        Override("traceparent");
+        Override("traceid");
+        Override("tracestate");
         Default("source", published.Source);
         Default("type", EventType);
         Default("specversion", SpecVersion);

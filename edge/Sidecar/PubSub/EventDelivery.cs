@@ -1,29 +1,26 @@
-using System.Net.Http.Headers;
 using System.Text.Json;
 using RenderTrust.Sidecar.Hosting;
 
 namespace RenderTrust.Sidecar.PubSub;
 
-/// <summary>What becomes of a message after one delivery.</summary>
-internal enum DeliveryOutcome
-{
-    Acknowledge = 0,
-    Retry = 1,
-    Drop = 2,
-}
-
 /// <summary>Carries one subscription's messages to its app and reads the app's verdict.</summary>
-internal sealed partial class EventDelivery(HostedApp app, Subscription subscription, PubSubComponent pubSub, AppClient client, TimeProvider time, ILogger logger)
+internal sealed partial class EventDelivery(HostedApp app, Subscription subscription, PubSubComponent pubSub, IEventSink sink, TimeProvider time, ILogger logger)
 {
     public async Task<bool> HandleAsync(BrokerMessage message, CancellationToken cancellationToken)
     {
+        if (app.State.Health == AppHealth.Unhealthy)
+        {
+            // What it would get waits with its broker, unacknowledged.
+            await app.UntilWellAsync(cancellationToken);
+        }
+
         var outcome = await DeliverAsync(message, cancellationToken);
         if (outcome == DeliveryOutcome.Acknowledge)
         {
             return true;
         }
 
-        if (subscription.DeadLetterTopic is { } deadLetter)
+        if (subscription.DeadLetterTopic is { } deadLetter && outcome != DeliveryOutcome.Discard)
         {
             try
             {
@@ -39,7 +36,7 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
             }
         }
 
-        if (outcome == DeliveryOutcome.Drop)
+        if (outcome is DeliveryOutcome.Drop or DeliveryOutcome.Discard)
         {
             LogDropped(logger, app.Id, message.Topic);
             return true;
@@ -85,84 +82,20 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
             return subscription.DeadLetterTopic is null ? DeliveryOutcome.Acknowledge : DeliveryOutcome.Drop;
         }
 
+        var routed = new RoutedEvent(route, message, body, traceParent, traceState);
         if (pubSub.Inbound is not { } policy)
         {
-            return await PostAsync(route, message, body, traceParent, traceState, cancellationToken);
+            return await sink.DeliverAsync(routed, cancellationToken);
         }
 
         try
         {
-            return await policy.ExecuteAsync(token => PostAsync(route, message, body, traceParent, traceState, token), cancellationToken);
+            return await policy.ExecuteAsync(token => sink.DeliverAsync(routed, token), cancellationToken);
         }
         catch (Exception e) when (e is TimeoutException or Resilience.CircuitOpenException)
         {
-            LogUnreachable(logger, app.Id, message.Topic, route, e.Message);
+            LogEndedByPolicy(logger, app.Id, message.Topic, e.Message);
             return DeliveryOutcome.Retry;
-        }
-    }
-
-    private async Task<DeliveryOutcome> PostAsync(
-        string route, BrokerMessage message, ReadOnlyMemory<byte> body, string? traceParent, string? traceState, CancellationToken cancellationToken)
-    {
-        using var request = client.NewRequest(app, HttpMethod.Post, route);
-        request.Content = new ReadOnlyMemoryContent(body);
-        request.Content.Headers.ContentType = new MediaTypeHeaderValue(CloudEvent.EnvelopeContentType);
-        foreach (var (name, value) in message.Metadata)
-        {
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-
-        using var span = SidecarTrace.Begin("deliver", message.Topic, traceParent, traceState);
-        AppClient.AddTrace(request, span?.Id ?? traceParent, traceState);
-        try
-        {
-            using var response = await client.SendAsync(request, cancellationToken);
-            if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
-            {
-                LogNoRoute(logger, app.Id, message.Topic, route);
-                return DeliveryOutcome.Drop;
-            }
-
-            if (!response.IsSuccessStatusCode)
-            {
-                LogRefused(logger, app.Id, message.Topic, route, (int)response.StatusCode);
-                return DeliveryOutcome.Retry;
-            }
-
-            return Verdict(await response.Content.ReadAsByteArrayAsync(cancellationToken));
-        }
-        catch (HttpRequestException e)
-        {
-            LogUnreachable(logger, app.Id, message.Topic, route, e.Message);
-            return DeliveryOutcome.Retry;
-        }
-    }
-
-    private static DeliveryOutcome Verdict(byte[] body)
-    {
-        if (body.Length == 0)
-        {
-            return DeliveryOutcome.Acknowledge;
-        }
-
-        try
-        {
-            using var answer = JsonDocument.Parse(body);
-            var status = answer.RootElement.ValueKind == JsonValueKind.Object
-                ? answer.RootElement.EnumerateObject().FirstOrDefault(p => p.NameEquals("status")).Value
-                : default;
-            return status.ValueKind != JsonValueKind.String
-                ? DeliveryOutcome.Acknowledge
-                : status.GetString() switch
-                {
-                    "" or "SUCCESS" => DeliveryOutcome.Acknowledge,
-                    "DROP" => DeliveryOutcome.Drop,
-                    _ => DeliveryOutcome.Retry,
-                };
-        }
-        catch (JsonException)
-        {
-            return DeliveryOutcome.Acknowledge;
         }
     }
 
@@ -187,12 +120,6 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
     [LoggerMessage(LogLevel.Error, "App {AppId}, topic {Topic}: a message is not a CloudEvent ({Cause}); subscribe with rawPayload to receive it")]
     private static partial void LogNotAnEvent(ILogger logger, string appId, string topic, string cause);
 
-    [LoggerMessage(LogLevel.Error, "App {AppId}, topic {Topic}: the app has no route {Route}, the message is not retried")]
-    private static partial void LogNoRoute(ILogger logger, string appId, string topic, string route);
-
-    [LoggerMessage(LogLevel.Warning, "App {AppId}, topic {Topic}: route {Route} answered {Status}, the message will be delivered again")]
-    private static partial void LogRefused(ILogger logger, string appId, string topic, string route, int status);
-
-    [LoggerMessage(LogLevel.Warning, "App {AppId}, topic {Topic}: route {Route} could not be reached ({Cause}), the message will be delivered again")]
-    private static partial void LogUnreachable(ILogger logger, string appId, string topic, string route, string cause);
+    [LoggerMessage(LogLevel.Warning, "App {AppId}, topic {Topic}: a delivery was ended by the component's resiliency policy ({Cause})")]
+    private static partial void LogEndedByPolicy(ILogger logger, string appId, string topic, string cause);
 }

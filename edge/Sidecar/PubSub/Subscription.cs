@@ -7,7 +7,7 @@ namespace RenderTrust.Sidecar.PubSub;
 /// <summary>A subscription made ready: rules parsed, declarative and programmatic ones merged.</summary>
 internal sealed record Subscription(
     string PubSub, string Topic, IReadOnlyList<(string Text, RoutingRule Rule, string Path)> Rules, string? DefaultRoute,
-    IReadOnlyDictionary<string, string> Metadata, string? DeadLetterTopic, bool IsDeclarative)
+    IReadOnlyDictionary<string, string> Metadata, string? DeadLetterTopic, bool IsDeclarative, BulkOptions? Bulk = null)
 {
     public bool IsRaw => CloudEvent.IsRaw(Metadata);
 
@@ -37,7 +37,8 @@ internal sealed record Subscription(
             ?? (definition.DefaultRoute is { } route ? Rooted(route) : null),
         definition.Metadata,
         definition.DeadLetterTopic,
-        definition.IsDeclarative);
+        definition.IsDeclarative,
+        definition.Bulk);
 
     /// <summary>Reads the answer of <c>GET /dapr/subscribe</c>.</summary>
     public static IReadOnlyList<Subscription> Read(byte[] json, string appId)
@@ -56,12 +57,6 @@ internal sealed record Subscription(
             ? list.EnumerateArray().Select(rule => new SubscriptionRule(
                 Text(rule, "match"), Text(rule, "path") ?? "", source, index + 1, "routes.rules.match")).ToList()
             : [];
-        if (Find(item, "bulkSubscribe") is { } bulk && Find(bulk, "enabled") is { ValueKind: JsonValueKind.True })
-        {
-            throw new ConfigurationException(source, index + 1, "bulkSubscribe", "is not served by the embedded sidecar", "enabled",
-                "remove it, or run with the real daprd");
-        }
-
         return new SubscriptionDefinition
         {
             PubSub = Text(item, "pubsubname") ?? "",
@@ -72,6 +67,11 @@ internal sealed record Subscription(
                 ? metadata.EnumerateObject().ToDictionary(m => m.Name, m => m.Value.ToString(), StringComparer.OrdinalIgnoreCase)
                 : new Dictionary<string, string>(),
             DeadLetterTopic = Text(item, "deadLetterTopic") is { Length: > 0 } topic ? topic : null,
+            Bulk = Find(item, "bulkSubscribe") is { } bulk && Find(bulk, "enabled") is { ValueKind: JsonValueKind.True }
+                ? new BulkOptions(
+                    Number(bulk, "maxMessagesCount") ?? BulkOptions.DefaultMaxMessages,
+                    TimeSpan.FromMilliseconds(Number(bulk, "maxAwaitDurationMs") ?? BulkOptions.DefaultMaxAwaitMilliseconds))
+                : null,
         };
     }
 
@@ -94,6 +94,10 @@ internal sealed record Subscription(
 
     private static string? Text(JsonElement parent, string name) =>
         Find(parent, name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+
+    // Zero and less stand for the default, as they do where the field is left out.
+    private static int? Number(JsonElement parent, string name) =>
+        Find(parent, name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var number) && number > 0 ? number : null;
 
     private static string Rooted(string path) => path.StartsWith('/') ? path : "/" + path;
 

@@ -146,7 +146,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
             RuntimeVersion = MetadataHttp.RuntimeVersion,
             AppConnectionProperties = new AppConnectionProperties
             {
-                Port = app.Definition.AppPort, Protocol = "http", ChannelAddress = app.Definition.ChannelAddress,
+                Port = app.Definition.AppPort, Protocol = app.Definition.Protocol, ChannelAddress = app.Definition.ChannelAddress,
             },
             ActorRuntime = new Dapr.Client.Autogen.Grpc.v1.ActorRuntime { HostReady = app.ActorConfiguration.Types.Count > 0, Placement = "placement: embedded" },
         };

@@ -19,9 +19,15 @@ internal sealed class DescriptorBinding<THandler>(ServiceDescriptor service) : I
     {
         foreach (var rpc in service.Methods)
         {
-            if (!rpc.IsClientStreaming && typeof(THandler).GetMethod(rpc.Name, BindingFlags.Public | BindingFlags.Instance) is { } handler)
+            if (typeof(THandler).GetMethod(rpc.Name, BindingFlags.Public | BindingFlags.Instance) is { } handler)
             {
-                Bind(rpc.IsServerStreaming ? nameof(BindServerStreaming) : nameof(BindUnary), rpc, [context, rpc, handler]);
+                Bind((rpc.IsClientStreaming, rpc.IsServerStreaming) switch
+                {
+                    (false, false) => nameof(BindUnary),
+                    (false, true) => nameof(BindServerStreaming),
+                    (true, true) => nameof(BindDuplex),
+                    _ => throw new NotSupportedException($"{rpc.FullName} streams from the client alone, which no Dapr rpc does."),
+                }, rpc, [context, rpc, handler]);
             }
             else
             {
@@ -48,6 +54,12 @@ internal sealed class DescriptorBinding<THandler>(ServiceDescriptor service) : I
         where TResponse : class, IMessage<TResponse>, new() =>
         context.AddServerStreamingMethod(
             Describe<TRequest, TResponse>(rpc, MethodType.ServerStreaming), [], handler.CreateDelegate<ServerStreamingServerMethod<THandler, TRequest, TResponse>>());
+
+    private static void BindDuplex<TRequest, TResponse>(ServiceMethodProviderContext<THandler> context, MethodDescriptor rpc, MethodInfo handler)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TResponse : class, IMessage<TResponse>, new() =>
+        context.AddDuplexStreamingMethod(
+            Describe<TRequest, TResponse>(rpc, MethodType.DuplexStreaming), [], handler.CreateDelegate<DuplexStreamingServerMethod<THandler, TRequest, TResponse>>());
 
     private static void BindRefusal<TRequest, TResponse>(ServiceMethodProviderContext<THandler> context, MethodDescriptor rpc)
         where TRequest : class, IMessage<TRequest>, new()
