@@ -146,7 +146,7 @@ public sealed class RestartTests(RestartFixture fixture) : IClassFixture<Restart
         Assert.Equal(1, platform.CountOf("redis"));
         Assert.Equal(1, platform.CountOf("sidecar"));
         Assert.Equal(RestartFixture.Nodes, platform.CountOf("node"));
-        var job = await new JobFlow(fixture.Creator, fixture.Module, new JobCourse(2, 50, MeantEnd.Completed), () => { }).RunAsync(Token);
+        var job = await new JobFlow(fixture.Creator, fixture.Module, new JobCourse(2, 50, MeantEnd.Completed), () => { }, killing: Task.CompletedTask, killFor: TimeSpan.Zero).RunAsync(Token);
         Assert.True(job.State == TaskState.Completed, job.Reason);
         Assert.Empty(job.Complaints);
     }

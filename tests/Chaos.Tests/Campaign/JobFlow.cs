@@ -14,10 +14,13 @@ internal sealed record LivedJob(RenderTrustClient Creator, JobId JobId, string T
 /// Takes a job from its draft to its end as a patient client does: submits until it has a task, sending the same bytes again when an answer is
 /// lost, and watches until the end, subscribing again when a stream breaks.
 /// </summary>
-internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, JobCourse course, Action unitCompleted)
+/// <param name="killing">Over when nobody kills any more.</param>
+/// <param name="killFor">The longest that it takes.</param>
+internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, JobCourse course, Action unitCompleted, Task killing, TimeSpan killFor)
 {
-    /// <summary>Every wait of a client has an end: what takes longer than this in a campaign is lost.</summary>
+    // Under fire a job may be hit over and over; what is still not there this long after the last kill is lost.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
+    private readonly TimeSpan longest = killFor + Patience;
 
     public async Task<LivedJob> RunAsync(CancellationToken cancellationToken)
     {
@@ -25,7 +28,7 @@ internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, J
         var taskId = await SubmitAsync(draft, cancellationToken);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var canceling = course.End == MeantEnd.CanceledOrCompleted ? CancelAsync(taskId, over.Token) : Task.CompletedTask;
-        var lived = await new JobWatch(creator, taskId, unitCompleted).RunAsync(Patience, cancellationToken);
+        var lived = await new JobWatch(creator, taskId, killing, unitCompleted).RunAsync(Patience, cancellationToken);
         await over.CancelAsync();
         await canceling;
         return new LivedJob(creator, draft.JobId, taskId, course, lived.State, lived.Reason, lived.UnitsTold, lived.Complaints);
@@ -54,7 +57,7 @@ internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, J
                     throw;
                 }
             },
-            job => job is not null, cancellationToken, Patience);
+            job => job is not null, cancellationToken, longest);
         return submitted!.TaskId;
     }
 
@@ -63,8 +66,8 @@ internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, J
         try
         {
             // Caught in the act, and not before it has begun.
-            await Wait.ForAsync("a unit to run", () => creator.Jobs.GetTaskAsync(taskId, over), task => task.Status.State != TaskState.Submitted, over, Patience);
-            await Wait.ForAsync("the cancellation to be taken", () => creator.Jobs.CancelAsync(taskId, over), _ => true, over, Patience);
+            await Wait.ForAsync("a unit to run", () => creator.Jobs.GetTaskAsync(taskId, over), task => task.Status.State != TaskState.Submitted, over, longest);
+            await Wait.ForAsync("the cancellation to be taken", () => creator.Jobs.CancelAsync(taskId, over), _ => true, over, longest);
         }
         catch (OperationCanceledException) when (over.IsCancellationRequested)
         {
@@ -78,7 +81,7 @@ internal sealed class JobFlow(RenderTrustClient creator, ModuleVersion module, J
 }
 
 /// <summary>Watches one task to its end over any number of streams, and notes whatever a client should never see.</summary>
-internal sealed class JobWatch(RenderTrustClient creator, string taskId, Action unitCompleted)
+internal sealed class JobWatch(RenderTrustClient creator, string taskId, Task killing, Action unitCompleted)
 {
     private readonly SortedSet<int> units = [];
     private readonly List<string> complaints = [];
@@ -86,16 +89,23 @@ internal sealed class JobWatch(RenderTrustClient creator, string taskId, Action 
     private string? reason;
     private long seq;
 
+    /// <param name="patience">How long after the last kill the end may take.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
     public async Task<(TaskState State, string? Reason, IReadOnlyList<int> UnitsTold, IReadOnlyList<string> Complaints)> RunAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         var agent = new A2AClient(creator.Http, new Uri(creator.Profile.Facts.GatewayUrl, "/a2a"));
-        var watch = Stopwatch.StartNew();
+        var rest = new Stopwatch();
         var last = "nothing";
         while (!state.IsTerminal())
         {
-            if (watch.Elapsed > patience)
+            if (killing.IsCompleted)
             {
-                throw new TimeoutException($"Task {taskId} did not end within {patience.TotalMinutes:0} minutes; its state was {state} with units {string.Join(", ", units)} done, the last trouble: {last}");
+                rest.Start();
+            }
+
+            if (rest.Elapsed > patience)
+            {
+                throw new TimeoutException($"Task {taskId} did not end within {patience.TotalMinutes:0} minutes after the last kill; its state was {state} with units {string.Join(", ", units)} done, the last trouble: {last}");
             }
 
             try

@@ -57,7 +57,7 @@ internal sealed class Load(IReadOnlyList<RenderTrustClient> creators, ModuleVers
                 await leaveHoldBehind(cancellationToken);
             }
 
-            lived.Add(await new JobFlow(creators[next.Index % creators.Count], module, next.Course, tally.UnitTold).RunAsync(cancellationToken));
+            lived.Add(await new JobFlow(creators[next.Index % creators.Count], module, next.Course, tally.UnitTold, killing, plan.KillFor).RunAsync(cancellationToken));
             tally.JobAccepted();
         }
 
