@@ -13,6 +13,8 @@ internal sealed class FakeIdentity : IIdentityFacts, IDisposable
 
     public bool Away { get; set; }
 
+    public bool HasNoKeys { get; set; }
+
     public int KeyQuestions { get; private set; }
 
     public SecurityKey SigningKey(string kid = "k1") => new ECDsaSecurityKey(key) { KeyId = kid };
@@ -30,7 +32,7 @@ internal sealed class FakeIdentity : IIdentityFacts, IDisposable
         var jwk = EcKeys.ToJwk(key);
         return Away
             ? throw new AppUnavailableException("identity is away")
-            : Task.FromResult($$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{jwk.X}}","y":"{{jwk.Y}}","kid":"k1","use":"sig","alg":"ES256"}]}""");
+            : Task.FromResult(HasNoKeys ? """{"keys":[]}""" : $$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{jwk.X}}","y":"{{jwk.Y}}","kid":"k1","use":"sig","alg":"ES256"}]}""");
     }
 
     public Task<RevocationList> GetRevocationsAsync(CancellationToken cancellationToken) =>

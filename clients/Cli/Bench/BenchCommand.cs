@@ -18,7 +18,7 @@ internal static class BenchCommand
     // A figure without a target says so: every figure has the same members.
     private static readonly JsonSerializerOptions Json = new(WireJson.Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.Never };
 
-    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "invoke", "a2aGetTask"];
+    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "workflow", "invoke", "a2aGetTask", "seal"];
 
     public static Command Create(CliContext context)
     {
@@ -56,6 +56,18 @@ internal static class BenchCommand
         {
             Tell("hold");
             figures.AddRange(await HoldBenchmark.RunAsync(platform, cancellationToken));
+        }
+
+        if (wanted.Contains("seal"))
+        {
+            Tell("seal");
+            figures.AddRange(await SealBenchmark.RunAsync(cancellationToken));
+        }
+
+        if (wanted.Contains("workflow"))
+        {
+            Tell("workflow");
+            figures.AddRange(await WorkflowBenchmark.RunAsync(context, platform, cancellationToken));
         }
 
         if (wanted.Contains("invoke"))

@@ -10,8 +10,11 @@ internal sealed record BenchFigure(string Name, double Value, string Unit, strin
     public static BenchFigure Lower(string name, double value, string unit, string peer, double peerValue, double? target) =>
         new(name, Round(value), unit, "lower", peer, Round(peerValue), Round(value / peerValue), target, target is not { } most || value <= most);
 
-    public static BenchFigure HigherByRatio(string name, double value, string unit, string peer, double peerValue, double target) =>
-        new(name, Round(value), unit, "higher", peer, Round(peerValue), Round(value / peerValue), target, value / peerValue >= target);
+    public static BenchFigure Higher(string name, double value, string unit, string peer, double peerValue, double target) =>
+        new(name, Round(value), unit, "higher", peer, Round(peerValue), Round(value / peerValue), target, value >= target);
+
+    public static BenchFigure HigherByRatio(string name, double value, string unit, string peer, double peerValue, double? target) =>
+        new(name, Round(value), unit, "higher", peer, Round(peerValue), Round(value / peerValue), target, target is not { } least || value / peerValue >= least);
 
     private static double Round(double value) => Math.Abs(value) >= 100 ? Math.Round(value) : Math.Round(value, 3);
 }

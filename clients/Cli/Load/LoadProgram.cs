@@ -17,7 +17,10 @@ internal sealed record LoadFigure(string Name, int Count, double P50Milliseconds
 
 internal sealed record GetTaskResult(double RequestsPerSecond, double EchoesPerSecond);
 
-/// <summary>Runs load/JobLoad against a platform of this machine.</summary>
+/// <summary>As load/WorkflowLoad writes it.</summary>
+internal sealed record WorkflowRate(double PerSecond, double MedianMs);
+
+/// <summary>Runs the programs of load/ against a platform of this machine.</summary>
 internal static class LoadProgram
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
@@ -34,21 +37,39 @@ internal static class LoadProgram
     public static Task<GetTaskResult> RunGetTaskAsync(CliContext context, PrivatePlatform platform, TextWriter output, CancellationToken cancellationToken) =>
         RunAsync<GetTaskResult>(context, platform.Platform, ["get-task"], output, cancellationToken);
 
-    private static async Task<T> RunAsync<T>(CliContext context, LocalPlatform platform, IReadOnlyList<string> arguments, TextWriter output, CancellationToken cancellationToken)
+    /// <summary>Workflows of five activities, one after the other, on the sidecar of an app that has the state store and no workflows of its own.</summary>
+    public static Task<WorkflowRate> RunWorkflowsAsync(CliContext context, PrivatePlatform platform, int count, int clients, TextWriter output, CancellationToken cancellationToken) =>
+        StartAsync<WorkflowRate>(
+            context, platform.Platform, "WorkflowLoad", ["rate", "Row", $"{count}", $"{clients}"],
+            new Dictionary<string, string>
+            {
+                ["DAPR_GRPC_PORT"] = $"{platform.Platform.Ports["identity.grpc"]}",
+                ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(platform.Platform.Paths.Keys, "dapr-api-token"),
+            },
+            output, cancellationToken);
+
+    private static Task<T> RunAsync<T>(CliContext context, LocalPlatform platform, IReadOnlyList<string> arguments, TextWriter output, CancellationToken cancellationToken) =>
+        StartAsync<T>(
+            context, platform, "JobLoad", [.. arguments, "--gateway", platform.GatewayUrl.ToString(), "--profile", Path.Combine(platform.Paths.Profiles, "load")],
+            new Dictionary<string, string> { ["RENDERTRUST_LOAD_POSTGRES"] = platform.Postgres.AdminOnDatabase }, output, cancellationToken);
+
+    private static async Task<T> StartAsync<T>(
+        CliContext context, LocalPlatform platform, string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, TextWriter output,
+        CancellationToken cancellationToken)
     {
         var result = Path.Combine(platform.Paths.Root, $"load-{arguments[0]}.json");
+        File.Delete(result);
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
-        string[] common =
-        [
-            Path.Combine(context.RepositoryRoot, "load/JobLoad/bin/Release/net10.0/RenderTrust.JobLoad.dll"), .. arguments,
-            "--gateway", platform.GatewayUrl.ToString(), "--profile", Path.Combine(platform.Paths.Profiles, "load"), "--result", result,
-        ];
-        foreach (var argument in common)
+        foreach (var argument in (IEnumerable<string>)[Path.Combine(context.RepositoryRoot, $"load/{program}/bin/Release/net10.0/RenderTrust.{program}.dll"), .. arguments, "--result", result])
         {
             start.ArgumentList.Add(argument);
         }
 
-        start.Environment["RENDERTRUST_LOAD_POSTGRES"] = platform.Postgres.AdminOnDatabase;
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         using var process = Process.Start(start)!;
         try
         {

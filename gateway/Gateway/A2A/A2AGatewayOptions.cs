@@ -30,6 +30,10 @@ internal sealed class A2AGatewayOptions
     [Range(1, 3600)]
     public int StreamRecheckSeconds { get; set; } = 30;
 
+    /// <summary>Most events of tasks that have ended, kept in memory to answer for them; one takes about a kilobyte.</summary>
+    [Range(0, 10_000_000)]
+    public int EndedTaskEvents { get; set; } = 50_000;
+
     /// <summary>Seconds for which the list of modules, and so the agent card, is reused.</summary>
     [Range(1, 3600)]
     public int CatalogCacheSeconds { get; set; } = 30;

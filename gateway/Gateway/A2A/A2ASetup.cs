@@ -16,7 +16,7 @@ internal static class A2ASetup
             options.SupportedExtensions.Add(WellKnown.SealingExtension);
             options.ExplainFault = NeighbourFaults.Explain;
         });
-        builder.Services.AddSingleton<JobEventHub>().AddSingleton<TailJobEventsLoop>().AddSingleton<TaskFollower>().AddSingleton<ModuleCache>().AddSingleton<PublicParameters>()
+        builder.Services.AddSingleton<JobEventHub>().AddSingleton<TailJobEventsLoop>().AddSingleton<EndedTasks>().AddSingleton<TaskFollower>().AddSingleton<ModuleCache>().AddSingleton<PublicParameters>()
             .AddSingleton<Timings>().AddSingleton<JobTraces>().AddSingleton<SubmitJob>().AddSingleton<IA2AAgent, JobAgent>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<TailJobEventsLoop>());
         builder.Services.AddHostedService<FlushTimingsLoop>();

@@ -14,11 +14,25 @@ namespace RenderTrust.Gateway.A2A;
 internal sealed record FollowedEvent(StreamResponse Response, bool IsLast, DateTimeOffset? ResultReceivedAt = null, int? UnitIndex = null);
 
 /// <summary>Reads tasks from the scheduler, once or for as long as they change.</summary>
-internal sealed class TaskFollower(AppInvoker apps, JobEventHub hub, TailJobEventsLoop tail, IOptions<A2AGatewayOptions> options, TimeProvider time)
+internal sealed class TaskFollower(AppInvoker apps, EndedTasks ended, JobEventHub hub, TailJobEventsLoop tail, IOptions<A2AGatewayOptions> options, TimeProvider time)
 {
     /// <summary>The task's log; refuses a task that does not exist and one of another tenant alike.</summary>
-    public async Task<TaskView> ReadAsync(TaskId taskId, TenantId tenant, CancellationToken cancellationToken) =>
-        TaskView.Of(await ReadLogAsync(taskId, tenant, cancellationToken));
+    public async Task<TaskView> ReadAsync(TaskId taskId, TenantId tenant, CancellationToken cancellationToken)
+    {
+        if (ended.Find(taskId, tenant) is { } known)
+        {
+            return TaskView.Of(known);
+        }
+
+        var log = await ReadLogAsync(taskId, tenant, cancellationToken);
+        var view = TaskView.Of(log);
+        if (view.State.IsTerminal())
+        {
+            ended.Keep(log, tenant);
+        }
+
+        return view;
+    }
 
     public static TaskId Parse(string taskId) =>
         TaskId.TryParse(taskId, null, out var parsed) ? parsed : throw new A2AErrorException(A2AError.TaskNotFound(taskId));

@@ -35,6 +35,10 @@ public sealed class AccessTokens
 
     private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = 16 * 1024 };
 
+    /// <summary>For how long a good signature is believed without looking again. Time, key and revocation are looked at each time.</summary>
+    private static readonly TimeSpan BelievedFor = TimeSpan.FromMinutes(10);
+
+    private readonly SecretCache<SignedToken> signed;
     private readonly SigningKeys keys;
     private readonly Revocations revocations;
     private readonly TimeProvider time;
@@ -44,6 +48,7 @@ public sealed class AccessTokens
         this.keys = keys;
         this.revocations = revocations;
         this.time = time;
+        signed = new SecretCache<SignedToken>(time);
     }
 
     /// <summary>Signs a token; identity's part, and that of tests.</summary>
@@ -78,6 +83,12 @@ public sealed class AccessTokens
 
     public async ValueTask<AccessTokenResult> ValidateAsync(string token, CancellationToken cancellationToken)
     {
+        // A caller shows the same token many times, and its signature is by far the dearest thing about it.
+        if (signed.TryGet(token, out var known) && ReferenceEquals(known.Key, await keys.FindAsync(known.KeyId, cancellationToken)))
+        {
+            return await JudgeAsync(known, cancellationToken);
+        }
+
         if (!TryRead(token, out var jwt))
         {
             return Refused(AccessTokenOutcome.Malformed, "The access token is not a JWT of this platform. Get one from /v1/identity/token.");
@@ -89,7 +100,6 @@ public sealed class AccessTokens
             return Refused(AccessTokenOutcome.UnknownKey, $"The access token is signed with key '{Shorten(jwt.Kid)}', which identity does not have. Get a new token.");
         }
 
-        var now = time.GetUtcNow();
         var result = await Handler.ValidateTokenAsync(jwt, new TokenValidationParameters
         {
             ValidIssuer = WellKnown.TokenIssuer,
@@ -109,18 +119,27 @@ public sealed class AccessTokens
             return Refused(AccessTokenOutcome.Invalid, "The access token's signature, issuer or audience is not right. Get a new token from /v1/identity/token.");
         }
 
-        if (now > jwt.ValidTo + ClockSkew || now < jwt.ValidFrom - ClockSkew)
+        known = new SignedToken(key, jwt.Kid, result.ClaimsIdentity, jwt.Subject, jwt.ValidFrom, jwt.ValidTo, Thumbprint(jwt));
+        signed.Set(token, known, BelievedFor);
+        return await JudgeAsync(known, cancellationToken);
+    }
+
+    private async ValueTask<AccessTokenResult> JudgeAsync(SignedToken token, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (now > token.ValidTo + ClockSkew || now < token.ValidFrom - ClockSkew)
         {
-            return Refused(AccessTokenOutcome.Expired, $"The access token was good from {jwt.ValidFrom:u} to {jwt.ValidTo:u}; it is {now:u}. Get a new token, or set the clock.");
+            return Refused(AccessTokenOutcome.Expired, $"The access token was good from {token.ValidFrom:u} to {token.ValidTo:u}; it is {now:u}. Get a new token, or set the clock.");
         }
 
         var revoked = await revocations.GetAsync(cancellationToken);
-        if (!Guid.TryParseExact(jwt.Subject, "D", out var subject) || revoked.IsRevokedSubject(subject))
+        if (!Guid.TryParseExact(token.Subject, "D", out var subject) || revoked.IsRevokedSubject(subject))
         {
             return Refused(AccessTokenOutcome.Revoked, "The device or API key of this access token is revoked. Register the device again, or make a new key.");
         }
 
-        return new AccessTokenResult(AccessTokenOutcome.Valid, new ClaimsPrincipal(result.ClaimsIdentity), Thumbprint(jwt), "");
+        // A copy: what one request adds to its caller's identity is no other's business.
+        return new AccessTokenResult(AccessTokenOutcome.Valid, new ClaimsPrincipal(token.Identity.Clone()), token.ConfirmationThumbprint, "");
     }
 
     private static bool TryRead(string token, out JsonWebToken jwt)
@@ -153,4 +172,8 @@ public sealed class AccessTokens
     private static AccessTokenResult Refused(AccessTokenOutcome outcome, string explanation) => new(outcome, null, null, explanation);
 
     private static string Shorten(string text) => text.Length <= 64 ? text : text[..64] + "...";
+
+    /// <summary>A token whose signature, issuer and audience are right.</summary>
+    private sealed record SignedToken(
+        SecurityKey Key, string KeyId, ClaimsIdentity Identity, string Subject, DateTime ValidFrom, DateTime ValidTo, string? ConfirmationThumbprint);
 }

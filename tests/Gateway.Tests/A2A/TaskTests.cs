@@ -290,6 +290,27 @@ public sealed class TaskTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_task_that_has_ended_is_asked_for_once_and_stays_unknown_to_others()
+    {
+        var task = await SubmitAsync();
+        await _agent.GetTaskAsync(task.ToString(), null, Token);
+        var whileRunning = Scheduler.TaskReads;
+        FinishUnit(task, 0);
+        Complete(task);
+
+        var first = await _agent.GetTaskAsync(task.ToString(), null, Token);
+        var reads = Scheduler.TaskReads;
+        var second = await _agent.GetTaskAsync(task.ToString(), null, Token);
+
+        Assert.Equal(TaskState.Completed, first.Status.State);
+        Assert.Equal(whileRunning + 1, reads);
+        Assert.Equal(reads, Scheduler.TaskReads);
+        Assert.Equal(JsonSerializer.Serialize(first), JsonSerializer.Serialize(second));
+        var refused = await Assert.ThrowsAsync<A2AErrorException>(() => _host.NewAgent(out _).GetTaskAsync(task.ToString(), null, Token));
+        Assert.Equal(A2AError.TaskNotFound(task.ToString()).Message, refused.Error.Message);
+    }
+
+    [Fact]
     public async Task History_is_the_agents_own_words_and_bounded_as_asked()
     {
         var task = await SubmitAsync();

@@ -39,6 +39,9 @@ internal sealed class FakeScheduler
 
     public int NodeReads { get; private set; }
 
+    /// <summary>Questions after the log of one task.</summary>
+    public int TaskReads { get; private set; }
+
     public static TaskId TaskIdOf(TenantId tenant, JobId job) => new(new Guid(SHA256.HashData(Encoding.UTF8.GetBytes($"{tenant}{job}")).AsSpan(0, 16)));
 
     public void Stop() => _stopping.TrySetResult();
@@ -84,7 +87,7 @@ internal sealed class FakeScheduler
     public async Task<IResult> AnswerAsync(HttpContext http, string path) => (http.Request.Method, path.Split('/')) switch
     {
         ("POST", [_, "jobs"]) => Submit((await http.Request.ReadFromJsonAsync<SubmitJobRequest>(WireJson.Options))!),
-        ("GET", [_, "tasks", var id]) => Log(id, http.Request.Query["tenantId"]!) is { } log ? FakeSidecar.Json(log) : Results.Problem(statusCode: 404),
+        ("GET", [_, "tasks", var id]) => Read(id, http.Request.Query["tenantId"]!),
         ("POST", [_, "tasks", var id, "cancel"]) => Cancel(id, (await http.Request.ReadFromJsonAsync<CancelTaskRequest>(WireJson.Options))!),
         ("GET", [_, "job-events"]) => await TailAsync(http.Request.Query["cursor"].ToString(), http.Request.Query["waitSeconds"] == "0", http.RequestAborted),
         ("GET", [_, "nodes"]) => NodesOf(http.Request.Query["tenantId"]!),
@@ -128,6 +131,12 @@ internal sealed class FakeScheduler
         }
 
         return FakeSidecar.Json(new SubmitJobResponse(SubmitOutcome.Accepted, taskId, 1, 2, null));
+    }
+
+    private IResult Read(string id, string tenant)
+    {
+        TaskReads++;
+        return Log(id, tenant) is { } log ? FakeSidecar.Json(log) : Results.Problem(statusCode: 404);
     }
 
     private TaskLog? Log(string id, string tenant)

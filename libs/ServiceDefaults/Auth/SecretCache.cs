@@ -3,10 +3,10 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace RenderTrust.Gateway.Auth;
+namespace RenderTrust.ServiceDefaults;
 
 /// <summary>Answers about secrets, each believed for a moment.</summary>
-internal sealed class SecretCache<T>(TimeProvider time)
+public sealed class SecretCache<T>(TimeProvider time)
 {
     private const int MaxAnswers = 10_000;
 
