@@ -82,7 +82,8 @@ internal sealed partial class PlaceUnitsLoop(
         while (true)
         {
             var claimId = Guid.CreateVersion7();
-            var claimed = await claims.ClaimNewAsync(claimId, Math.Max(fleet.FreeSlots(), FewestExamined), cancellationToken);
+            var wanted = Math.Clamp(fleet.FreeSlots(), FewestExamined, ClaimUnits.MostUnits);
+            var claimed = await claims.ClaimNewAsync(claimId, wanted, cancellationToken);
             if (claimed.Count == 0)
             {
                 return;
@@ -90,6 +91,11 @@ internal sealed partial class PlaceUnitsLoop(
 
             Failpoint.Hit("scheduler.claim.afterCommit");
             await PlaceAsync(claimed, claimId, cancellationToken);
+            if (claimed.Count < wanted)
+            {
+                // That was all; what has come since has woken the next pass.
+                return;
+            }
         }
     }
 
