@@ -18,7 +18,7 @@ internal static class BenchCommand
     // A figure without a target says so: every figure has the same members.
     private static readonly JsonSerializerOptions Json = new(WireJson.Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.Never };
 
-    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "workflow", "invoke", "a2aGetTask", "seal"];
+    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "workflow", "invoke", "stateGet", "a2aGetTask", "seal"];
 
     public static Command Create(CliContext context)
     {
@@ -52,34 +52,19 @@ internal static class BenchCommand
         var nodes = ofJobs.Count > 0 ? Nodes : wanted.Contains("a2aGetTask") ? 1 : 0;
         await using var platform = await PrivatePlatform.StartAsync(context, "bench", nodes, Slots, Tell, cancellationToken);
         var figures = new List<BenchFigure>();
-        if (wanted.Contains("hold"))
+        (string Name, Func<Task<IReadOnlyList<BenchFigure>>> RunAsync)[] others =
+        [
+            ("hold", () => HoldBenchmark.RunAsync(platform, cancellationToken)),
+            ("workflow", () => WorkflowBenchmark.RunAsync(context, platform, cancellationToken)),
+            ("invoke", () => InvokeBenchmark.RunAsync(platform, cancellationToken)),
+            ("stateGet", () => StateGetBenchmark.RunAsync(platform, cancellationToken)),
+            ("a2aGetTask", () => GetTaskBenchmark.RunAsync(context, platform, cancellationToken)),
+            ("seal", () => SealBenchmark.RunAsync(cancellationToken)),
+        ];
+        foreach (var benchmark in others.Where(benchmark => wanted.Contains(benchmark.Name)))
         {
-            Tell("hold");
-            figures.AddRange(await HoldBenchmark.RunAsync(platform, cancellationToken));
-        }
-
-        if (wanted.Contains("seal"))
-        {
-            Tell("seal");
-            figures.AddRange(await SealBenchmark.RunAsync(cancellationToken));
-        }
-
-        if (wanted.Contains("workflow"))
-        {
-            Tell("workflow");
-            figures.AddRange(await WorkflowBenchmark.RunAsync(context, platform, cancellationToken));
-        }
-
-        if (wanted.Contains("invoke"))
-        {
-            Tell("invoke");
-            figures.AddRange(await InvokeBenchmark.RunAsync(platform, cancellationToken));
-        }
-
-        if (wanted.Contains("a2aGetTask"))
-        {
-            Tell("a2aGetTask");
-            figures.AddRange(await GetTaskBenchmark.RunAsync(context, platform, cancellationToken));
+            Tell(benchmark.Name);
+            figures.AddRange(await benchmark.RunAsync());
         }
 
         if (ofJobs.Count > 0)
