@@ -25,7 +25,7 @@ public sealed class ConfigurationTests : IAsyncDisposable
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {}\nspec: {type: state.in-memory}\n", 3, "metadata.name" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\n\nspec:\n  tpye: state.in-memory\n", 6, "spec.tpye" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.oracle\n  version: v1\n", 5, "spec.type" },
-        { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.postgresql\n  version: v1\n", 5, "spec.version" },
+        { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.postgresql\n  version: v3\n", 5, "spec.version" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.in-memory\n  version: v1\n  metadata:\n    - name: keyPrefix\n", 8, "spec.metadata[0].name" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.in-memory\n  metadata:\n    - name: keyPrefix\n      envRef: DAPR_API_TOKEN\n", 8, "envRef" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.in-memory\n  metadata:\n    - name: keyPrefix\n      envRef: SURELY_NOT_SET\n", 7, "SURELY_NOT_SET" },

@@ -81,7 +81,7 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorTimers timers, Remind
         {
             entries = await store.Store.GetAsync([StateKey(context.App(), key, context.Route("key"))], context.RequestAborted);
         }
-        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
+        catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_GET", $"error getting actor state: {e.Message}");
         }
@@ -122,12 +122,12 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorTimers timers, Remind
         var writes = StateHttp.ReadOperations(body.RootElement).Select(request => request.Metadata.ContainsKey("ttlInSeconds")
             ? throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_TRANSACTION_SAVE",
                 "ttlInSeconds is not supported without the \"ActorStateTTL\" feature enabled")
-            : new StateWrite(StateKey(app, key, request.Key), request.Value)).ToList();
+            : new StateWrite(StateKey(app, key, request.Key), request.Value) { IsJson = request.IsJson }).ToList();
         try
         {
             await store.Store.TransactAsync(writes, context.RequestAborted);
         }
-        catch (Exception e) when (e is Npgsql.NpgsqlException or TimeoutException)
+        catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_TRANSACTION_SAVE", $"error saving actor transaction state: {e.Message}");
         }

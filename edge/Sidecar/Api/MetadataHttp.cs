@@ -25,7 +25,7 @@ internal static class MetadataHttp
     /// <summary>What a component can do, in daprd's words.</summary>
     public static IReadOnlyList<string> Capabilities(string type, bool isActorStore) => type switch
     {
-        "state.postgresql" or "state.postgres" or "state.in-memory" =>
+        "state.postgresql" or "state.postgres" or "state.redis" or "state.sqlite" or "state.in-memory" =>
             isActorStore ? ["ETAG", "TRANSACTIONAL", "TTL", "ACTOR"] : ["ETAG", "TRANSACTIONAL", "TTL"],
         "pubsub.in-memory" => ["SUBSCRIBE_WILDCARDS"],
         "bindings.cron" => ["INPUT_BINDING"],

@@ -1,4 +1,3 @@
-using Npgsql;
 using RabbitMQ.Client.Exceptions;
 using RenderTrust.Sidecar.Bindings;
 using RenderTrust.Sidecar.Configuration;
@@ -50,6 +49,12 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
                     case "state.postgresql" or "state.postgres":
                         stateStores[definition.Name] = Wrap(definition, settings, app, await OpenPostgresAsync(definition, settings, cancellationToken));
                         break;
+                    case "state.redis":
+                        stateStores[definition.Name] = Wrap(definition, settings, app, await OpenRedisStateAsync(settings));
+                        break;
+                    case "state.sqlite":
+                        stateStores[definition.Name] = Wrap(definition, settings, app, await OpenSqliteAsync(definition, settings, app, cancellationToken));
+                        break;
                     case "pubsub.in-memory":
                         pubSubs[definition.Name] = Wrap(definition, settings, app, OpenInMemoryBus(definition));
                         break;
@@ -64,7 +69,7 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
                         break;
                     default:
                         throw new ConfigurationException(definition.File, definition.TypeLine, "spec.type", "is not served by the embedded sidecar", definition.Type,
-                            "use state.postgresql (v2), state.in-memory, pubsub.redis, pubsub.rabbitmq, pubsub.in-memory, secretstores.local.env, secretstores.local.file or bindings.cron, or run with the real daprd");
+                            "use state.postgresql, state.redis, state.sqlite, state.in-memory, pubsub.redis, pubsub.rabbitmq, pubsub.in-memory, secretstores.local.env, secretstores.local.file or bindings.cron, or run with the real daprd");
                 }
             }
             catch (ConfigurationException e) when (definition.IgnoreErrors)
@@ -108,93 +113,8 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
         }
     }
 
-    private static StateComponent Wrap(ComponentDefinition definition, ComponentSettings settings, AppDefinition app, IStateStore store)
-    {
-        settings.RefuseAny("primaryEncryptionKey", "secondaryEncryptionKey", "outboxPublishPubsub", "outboxPublishTopic", "outboxPubsub", "outboxDiscardWhenMissingState");
-        var strategy = settings.Text("keyPrefix");
-        if (strategy?.Contains("||", StringComparison.Ordinal) is true)
-        {
-            throw settings.Error("keyPrefix", "may not contain '||'", strategy, "use appid, name, namespace, none or a plain word");
-        }
-
-        return new StateComponent(definition.Name, store, StateComponent.PrefixFor(strategy, app.AppId, definition.Name), settings.Flag("actorStateStore"));
-    }
-
     private static PubSubComponent Wrap(ComponentDefinition definition, ComponentSettings settings, AppDefinition app, IBroker broker) =>
         new(definition.Name, broker, TopicScopes.Read(settings.All, app.AppId));
-
-    private T Shared<T>(string key, Func<T> create) where T : IStateStore
-    {
-        if (!stores.TryGetValue(key, out var store))
-        {
-            store = create();
-            stores[key] = store;
-            owned.Add(store);
-        }
-
-        return (T)store;
-    }
-
-    private async Task<IStateStore> OpenPostgresAsync(ComponentDefinition definition, ComponentSettings settings, CancellationToken cancellationToken)
-    {
-        if (definition.Version != "v2")
-        {
-            throw new ConfigurationException(definition.File, definition.TypeLine, "spec.version", "is not served by the embedded sidecar", definition.Version, "write v2");
-        }
-
-        var options = new PostgresStateOptions(
-            ReadConnectionString(settings),
-            settings.Identifier("tablePrefix") ?? "",
-            settings.Identifier("metadataTableName") ?? "dapr_metadata",
-            settings.Duration("timeout", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
-            settings.Duration("cleanupInterval", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromHours(1));
-        var key = $"postgres|{options.ConnectionString}|{options.TablePrefix}|{options.MetadataTable}";
-        if (stores.TryGetValue(key, out var open))
-        {
-            return open;
-        }
-
-        try
-        {
-            var store = await PostgresStateStore.OpenAsync(options, time, loggers.CreateLogger<PostgresStateStore>(), cancellationToken);
-            return Shared(key, () => store);
-        }
-        catch (PostgresException e)
-        {
-            throw settings.Error("connectionString", $"opens a database that refuses our tables ({e.MessageText}, SQLSTATE {e.SqlState})", null,
-                "let its role create tables in the first schema of its search_path");
-        }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException)
-        {
-            throw settings.Error("connectionString", $"cannot be connected to ({e.Message})", null, "start the database or correct the address");
-        }
-    }
-
-    private static string ReadConnectionString(ComponentSettings settings)
-    {
-        var text = settings.Text("connectionString");
-        try
-        {
-            var builder = new NpgsqlConnectionStringBuilder(text is null ? "" : PostgresConnectionString.ToNpgsql(text));
-            builder.Host = settings.Text("hostaddr") ?? settings.Text("host") ?? builder.Host;
-            builder.Port = settings.Number("port") ?? builder.Port;
-            builder.Database = settings.Text("database") ?? builder.Database;
-            builder.Username = settings.Text("user") ?? builder.Username;
-            builder.Password = settings.Text("password") ?? builder.Password;
-            builder.MaxPoolSize = settings.Number("maxConns") is { } max and > 0 ? max : builder.MaxPoolSize;
-            if (string.IsNullOrEmpty(builder.Host))
-            {
-                throw settings.Error("connectionString", "names no host", null, "write for example host=127.0.0.1 port=5432 user=dapr database=dapr");
-            }
-
-            return builder.ConnectionString;
-        }
-        catch (Exception e) when (e is ArgumentException or FormatException or UriFormatException)
-        {
-            throw settings.Error("connectionString", $"is not a Postgres connection string ({e.Message})", null,
-                "write host=.. port=.. user=.. database=.., a postgres:// URL, or Host=..;Username=..");
-        }
-    }
 
     private InMemoryBroker OpenInMemoryBus(ComponentDefinition definition)
     {
@@ -209,33 +129,7 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
 
     private async Task<IBroker> OpenRedisAsync(ComponentSettings settings, AppDefinition app)
     {
-        if (settings.Text("redisType") is { } type && type != "node")
-        {
-            throw settings.Error("redisType", "is not served by the embedded sidecar", type, "write node, or run with the real daprd");
-        }
-
-        settings.RefuseAny("failover", "sentinelMasterName", "useEntraID", "clientCert", "clientKey", "insecureSkipTLSVerify");
-        var host = settings.Text("redisHost");
-        if (string.IsNullOrEmpty(host))
-        {
-            throw settings.Error("redisHost", "is missing", null, "write host:port");
-        }
-
-        var connection = new ConfigurationOptions
-        {
-            EndPoints = { settings.Text("redisPort") is { } port ? $"{host}:{port}" : host },
-            User = settings.Text("redisUsername"),
-            Password = settings.Text("redisPassword"),
-            DefaultDatabase = settings.Number("redisDB") ?? 0,
-            Ssl = settings.Flag("enableTLS"),
-            // RESP3 answers a blocking group read in another shape, which the client does not hide for raw commands.
-            Protocol = RedisProtocol.Resp2,
-            AbortOnConnectFail = true,
-            ConnectRetry = 3,
-            ClientName = $"dapr-{app.AppId}",
-            // Streams need no channels; without them each client keeps one connection instead of two.
-            CommandMap = CommandMap.Create(["SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE", "CLUSTER"], available: false),
-        };
+        var connection = RedisSettings.Read(settings, $"dapr-{app.AppId}");
         var options = new RedisBrokerOptions
         {
             Connection = connection,
@@ -256,7 +150,7 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
         }
         catch (RedisConnectionException e)
         {
-            throw settings.Error("redisHost", $"cannot be connected to ({e.Message})", host, "start Redis or correct the address");
+            throw RedisSettings.Unreachable(settings, e);
         }
     }
 
@@ -387,6 +281,18 @@ internal sealed class ComponentSettings
             if (Text(name) is { Length: > 0 } text)
             {
                 throw Error(name, "is not served by the embedded sidecar", text, "remove it, or run with the real daprd");
+            }
+        }
+    }
+
+    /// <summary>Refuses switches that are on; writing their default is no mistake.</summary>
+    public void RefuseSet(params ReadOnlySpan<string> names)
+    {
+        foreach (var name in names)
+        {
+            if (Flag(name))
+            {
+                throw Error(name, "is not served by the embedded sidecar", Text(name), "remove it, or run with the real daprd");
             }
         }
     }

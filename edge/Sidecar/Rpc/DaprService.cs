@@ -51,12 +51,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
 
     public Task<Empty> SaveState(SaveStateRequest request, ServerCallContext context) => GuardAsync(context, async app =>
     {
-        var store = app.Components.StateStore(request.StoreName);
-        foreach (var item in request.States)
-        {
-            await store.WriteAsync(ToRequest(item, delete: false), context.CancellationToken);
-        }
-
+        await app.Components.StateStore(request.StoreName).WriteAllAsync([.. request.States.Select(item => ToRequest(item, delete: false))], context.CancellationToken);
         return new Empty();
     });
 
@@ -69,12 +64,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
 
     public Task<Empty> DeleteBulkState(DeleteBulkStateRequest request, ServerCallContext context) => GuardAsync(context, async app =>
     {
-        var store = app.Components.StateStore(request.StoreName);
-        foreach (var item in request.States)
-        {
-            await store.WriteAsync(ToRequest(item, delete: true), context.CancellationToken);
-        }
-
+        await app.Components.StateStore(request.StoreName).WriteAllAsync([.. request.States.Select(item => ToRequest(item, delete: true))], context.CancellationToken);
         return new Empty();
     });
 
@@ -199,14 +189,6 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
             throw Refusal.Of(e.GrpcStatus, $"{e.Code}: {e.Message}");
         }
     }
-
-    private static StateRequest ToRequest(StateItem item, bool delete) =>
-        new(item.Key, delete ? null : item.Value.Memory, Etag(item.Etag), IsFirstWrite(item.Options), item.Metadata.AsReadOnly());
-
-    // The client sends an empty etag where it has none.
-    private static string? Etag(Etag? etag) => string.IsNullOrEmpty(etag?.Value) ? null : etag.Value;
-
-    private static bool IsFirstWrite(StateOptions? options) => options?.Concurrency == StateOptions.Types.StateConcurrency.ConcurrencyFirstWrite;
 
     private static void AddExpiry(Google.Protobuf.Collections.MapField<string, string> metadata, StateEntry entry)
     {

@@ -17,7 +17,17 @@ internal enum StateOutcome
 internal sealed record StateEntry(ReadOnlyMemory<byte> Value, string Etag, DateTimeOffset? ExpiresAt);
 
 /// <summary>One write. <paramref name="Key"/> is the full key as stored; a null value deletes.</summary>
-internal sealed record StateWrite(string Key, ReadOnlyMemory<byte>? Value, string? Etag = null, bool FirstWrite = false, TimeSpan? Ttl = null);
+internal sealed record StateWrite(string Key, ReadOnlyMemory<byte>? Value, string? Etag = null, bool FirstWrite = false, TimeSpan? Ttl = null)
+{
+    /// <summary>The caller named last-write, and did not only leave it to the default. Redis then looks at no etag.</summary>
+    public bool LastWrite { get; init; }
+
+    /// <summary>The caller asked for no expiry (ttlInSeconds 0 or -1), against a store's default or an earlier one.</summary>
+    public bool NeverExpires { get; init; }
+
+    /// <summary>The value is valid JSON and may be kept as such, where a store's layout tells JSON from bytes.</summary>
+    public bool IsJson { get; init; }
+}
 
 internal interface IStateStore : IAsyncDisposable
 {

@@ -1,13 +1,21 @@
+using System.Data.Common;
 using System.Globalization;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Resilience;
+using StackExchange.Redis;
 
 namespace RenderTrust.Sidecar.State;
 
 /// <summary>One write as a caller asked for it: the key without its prefix.</summary>
 internal sealed record StateRequest(
-    string Key, ReadOnlyMemory<byte>? Value, string? Etag, bool FirstWrite, IReadOnlyDictionary<string, string> Metadata);
+    string Key, ReadOnlyMemory<byte>? Value, string? Etag, bool FirstWrite, IReadOnlyDictionary<string, string> Metadata)
+{
+    public bool LastWrite { get; init; }
+
+    /// <summary>The value was checked to be JSON: it came over HTTP, or was said to be by its contentType.</summary>
+    public bool IsJson { get; init; }
+}
 
 /// <summary>A state store as one app sees it: the store, and how this app's keys are prefixed in it.</summary>
 internal sealed class StateComponent(string name, IStateStore store, string? keyPrefix, bool isActorStore)
@@ -35,9 +43,12 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
     };
 
     public async Task<StateEntry?> GetAsync(string key, CancellationToken cancellationToken) =>
-        (await GetAsync([key], cancellationToken))[0];
+        (await GetAsync([key], "ERR_STATE_GET", cancellationToken))[0];
 
-    public async Task<IReadOnlyList<StateEntry?>> GetAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<StateEntry?>> GetAsync(IReadOnlyList<string> keys, CancellationToken cancellationToken) =>
+        GetAsync(keys, "ERR_STATE_BULK_GET", cancellationToken);
+
+    private async Task<IReadOnlyList<StateEntry?>> GetAsync(IReadOnlyList<string> keys, string code, CancellationToken cancellationToken)
     {
         var full = keys.Select(FullKey).ToArray();
         try
@@ -46,18 +57,43 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, "ERR_STATE_GET", $"fail to get {string.Join(", ", keys)} from state store {name}: {e.Message}");
+            throw new DaprError(500, StatusCode.Internal, code, $"fail to get {string.Join(", ", keys)} from state store {name}: {e.Message}");
         }
     }
 
-    public async Task WriteAsync(StateRequest request, CancellationToken cancellationToken)
+    public Task WriteAsync(StateRequest request, CancellationToken cancellationToken) =>
+        WriteAsync(request, ToWrite(request), request.Value is null ? "ERR_STATE_DELETE" : "ERR_STATE_SAVE", cancellationToken);
+
+    /// <summary>Every one is tried, whatever becomes of the others; then the first refusal is told. A malformed one stops all before any is tried.</summary>
+    public async Task WriteAllAsync(IReadOnlyList<StateRequest> requests, CancellationToken cancellationToken)
     {
-        var code = request.Value is null ? "ERR_STATE_DELETE" : "ERR_STATE_SAVE";
+        var writes = requests.Select(ToWrite).ToList();
+        DaprError? first = null;
+        for (var i = 0; i < writes.Count; i++)
+        {
+            try
+            {
+                await WriteAsync(requests[i], writes[i], requests[i].Value is null ? "ERR_STATE_BULK_DELETE" : "ERR_STATE_SAVE", cancellationToken);
+            }
+            catch (DaprError e)
+            {
+                first ??= e;
+            }
+        }
+
+        if (first is not null)
+        {
+            throw first;
+        }
+    }
+
+    private async Task WriteAsync(StateRequest request, StateWrite write, string code, CancellationToken cancellationToken)
+    {
         var verb = request.Value is null ? "deleting" : "saving";
         StateOutcome outcome;
         try
         {
-            outcome = await Guarded.WriteAsync(ToWrite(request), cancellationToken);
+            outcome = await Guarded.WriteAsync(write, cancellationToken);
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
@@ -105,10 +141,15 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         }
     }
 
-    private static bool IsStoreFailure(Exception e) =>
-        e is Npgsql.NpgsqlException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException;
+    public static DaprError NotAnOperation(string? kind) =>
+        new(400, StatusCode.Unimplemented, "ERR_NOT_SUPPORTED_STATE_OPERATION", $"operation type {kind} not supported: use upsert or delete");
 
-    private static TimeSpan? ReadTtl(IReadOnlyDictionary<string, string> metadata)
+    /// <summary>The store failed, and not the caller or we.</summary>
+    public static bool IsStoreFailure(Exception e) =>
+        e is DbException or RedisException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException;
+
+    /// <summary>Null where the caller gave none; zero for "never".</summary>
+    public static TimeSpan? ReadTtl(IReadOnlyDictionary<string, string> metadata)
     {
         if (!metadata.TryGetValue("ttlInSeconds", out var text) || text.Length == 0)
         {
@@ -120,11 +161,19 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
             throw DaprError.Malformed($"ttlInSeconds '{text}' is not valid: write -1 for never or a number of seconds");
         }
 
-        return seconds <= 0 ? null : TimeSpan.FromSeconds(seconds);
+        return TimeSpan.FromSeconds(Math.Max(0, seconds));
     }
 
-    private StateWrite ToWrite(StateRequest request) =>
-        new(FullKey(request.Key), request.Value, request.Etag, request.FirstWrite, request.Value is null ? null : ReadTtl(request.Metadata));
+    private StateWrite ToWrite(StateRequest request)
+    {
+        var ttl = request.Value is null ? null : ReadTtl(request.Metadata);
+        return new StateWrite(FullKey(request.Key), request.Value, request.Etag, request.FirstWrite, ttl > TimeSpan.Zero ? ttl : null)
+        {
+            LastWrite = request.LastWrite,
+            NeverExpires = ttl == TimeSpan.Zero,
+            IsJson = request.IsJson,
+        };
+    }
 
     private string FullKey(string key)
     {

@@ -24,11 +24,7 @@ internal static class StateHttp
             throw DaprError.Malformed("the body must be an array of {key, value}");
         }
 
-        foreach (var item in body.RootElement.EnumerateArray().Select(item => ReadItem(item, delete: false)).ToList())
-        {
-            await store.WriteAsync(item, context.RequestAborted);
-        }
-
+        await store.WriteAllAsync([.. body.RootElement.EnumerateArray().Select(item => ReadItem(item, delete: false))], context.RequestAborted);
         await DaprHttp.NoContent(context);
     }
 
@@ -41,7 +37,11 @@ internal static class StateHttp
             return;
         }
 
-        context.Response.Headers.ETag = entry.Etag;
+        if (entry.Etag.Length > 0)
+        {
+            context.Response.Headers.ETag = entry.Etag;
+        }
+
         if (entry.ExpiresAt is { } expires)
         {
             context.Response.Headers["metadata.ttlExpireTime"] = Rfc3339(expires);
@@ -114,7 +114,7 @@ internal static class StateHttp
             var kind = DaprHttp.ReadText(operation, "operation");
             if (kind is not ("upsert" or "delete"))
             {
-                throw DaprError.Malformed($"operation type '{kind}' is not supported: use upsert or delete");
+                throw StateComponent.NotAnOperation(kind);
             }
 
             if (!operation.TryGetProperty("request", out var request) || request.ValueKind != JsonValueKind.Object)
@@ -141,13 +141,24 @@ internal static class StateHttp
             throw DaprError.Malformed($"unrecognized concurrency model '{concurrency}': use first-write or last-write");
         }
 
+        // Spelled out: a null array would turn into an empty value, and the delete into a write of it.
+        ReadOnlyMemory<byte>? value = null;
+        if (!delete)
+        {
+            value = item.TryGetProperty("value", out var given) ? System.Text.Encoding.UTF8.GetBytes(given.GetRawText()) : "null"u8.ToArray();
+        }
+
         var etag = DaprHttp.ReadText(item, "etag");
         return new StateRequest(
             DaprHttp.ReadText(item, "key") ?? "",
-            delete ? null : item.TryGetProperty("value", out var value) ? System.Text.Encoding.UTF8.GetBytes(value.GetRawText()) : "null"u8.ToArray(),
+            value,
             string.IsNullOrEmpty(etag) ? null : etag,
             concurrency == "first-write",
-            DaprHttp.ReadTextMap(item, "metadata"));
+            DaprHttp.ReadTextMap(item, "metadata"))
+        {
+            LastWrite = concurrency == "last-write",
+            IsJson = true,
+        };
     }
 
     // Values are usually JSON; bytes that are not come back as base64 text, since the answer itself is JSON.

@@ -37,7 +37,7 @@ internal sealed class WorkflowEngines : IAsyncDisposable
         if (!byApp.TryGetValue(app.Id, out var engine))
         {
             throw new WorkflowError(StatusCode.FailedPrecondition,
-                $"App {app.Id} has no actor state store in Postgres, which workflows are kept in. Give it a component of type state.postgresql (v2) with actorStateStore \"true\".");
+                $"App {app.Id} has no actor state store in Postgres, which workflows are kept in. Give it a component of type state.postgresql with actorStateStore \"true\".");
         }
 
         if (target is not null && byApp.GetValueOrDefault(target) != engine)
