@@ -205,7 +205,7 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
         var full = Path.GetFullPath(path, app.Directory);
         try
         {
-            return new FileSecretStore(File.ReadAllBytes(full), settings.Text("nestedSeparator") ?? ":", settings.Flag("multiValued"));
+            return new FileSecretStore(File.ReadAllBytes(full), settings.Text("nestedSeparator") is { Length: > 0 } separator ? separator : ":", settings.Flag("multiValued"));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or System.Text.Json.JsonException or InvalidOperationException)
         {

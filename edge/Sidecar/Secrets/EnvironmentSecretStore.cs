@@ -5,6 +5,9 @@ namespace RenderTrust.Sidecar.Secrets;
 /// <summary>secretstores.local.env: the host's environment, except what belongs to Dapr itself.</summary>
 internal sealed class EnvironmentSecretStore(string prefix, IReadOnlyDictionary<string, string> appEnvironment) : ISecretStore
 {
+    // As with daprd, what is not set reads like what is set to nothing, and what is hidden like what is not set.
+    public bool MissingIsEmpty => true;
+
     public IReadOnlyDictionary<string, string>? Get(string name)
     {
         if (!IsReadable(prefix + name))
@@ -24,7 +27,7 @@ internal sealed class EnvironmentSecretStore(string prefix, IReadOnlyDictionary<
             .Concat(appEnvironment.Select(entry => (Name: entry.Key, entry.Value)));
         foreach (var (variable, value) in variables)
         {
-            if (variable.StartsWith(prefix, StringComparison.Ordinal) && IsReadable(variable))
+            if (variable.Length > prefix.Length && variable.StartsWith(prefix, StringComparison.Ordinal) && IsReadable(variable))
             {
                 var name = variable[prefix.Length..];
                 all[name] = new Dictionary<string, string> { [name] = value };

@@ -13,8 +13,8 @@ internal static class SecretsHttp
     }
 
     public static IReadOnlyDictionary<string, string> Get(ISecretStore store, string storeName, string key) =>
-        store.Get(key) ?? throw new DaprError(500, StatusCode.Internal, "ERR_SECRET_GET",
-            $"failed getting secret with key {key} from secret store {storeName}: secret not found");
+        store.Get(key) ?? (store.MissingIsEmpty ? new Dictionary<string, string> { [key] = "" } : throw new DaprError(500, StatusCode.Internal, "ERR_SECRET_GET",
+            $"failed getting secret with key {key} from secret store {storeName}: secret not found"));
 
     private static Task GetAsync(HttpContext context)
     {
