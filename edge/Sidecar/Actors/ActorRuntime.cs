@@ -73,7 +73,7 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
         HostsChanged?.Invoke();
     }
 
-    /// <summary>The app stops or has died: its actors are no longer active. A living app hears of each, after its running turn.</summary>
+    /// <summary>The app stops or has died: its actors are no longer active. A living app hears of each, after its running turn unless its type does not drain.</summary>
     public async Task UnregisterAsync(HostedApp app, bool isGone)
     {
         foreach (var (type, _) in hosts.Where(entry => entry.Value == app))
@@ -84,20 +84,13 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
         HostsChanged?.Invoke();
         await Task.WhenAll(instances.Values.Where(instance => instance.App == app).Select(async instance =>
         {
-            if (!isGone && instance.Settings.DrainRebalanced)
+            if (!isGone)
             {
-                using var limit = new CancellationTokenSource(instance.Settings.DrainTimeout, time);
-                try
+                var entered = instance.Settings.DrainRebalanced && await DrainAsync(instance);
+                await DeactivateAsync(instance);
+                if (entered)
                 {
-                    if (await instance.Lock.EnterAsync(null, limit.Token) == TurnOutcome.Entered)
-                    {
-                        await DeactivateAsync(instance);
-                        instance.Lock.Exit();
-                    }
-                }
-                catch (OperationCanceledException)
-                {
-                    LogDrainTimedOut(logger, instance.Key, instance.Settings.DrainTimeout);
+                    instance.Lock.Exit();
                 }
             }
 
@@ -218,6 +211,21 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
         }
     }
 
+    /// <summary>Waits for the running turn and those before us. False when that takes longer than the type allows.</summary>
+    private async Task<bool> DrainAsync(ActorInstance instance)
+    {
+        using var limit = new CancellationTokenSource(instance.Settings.DrainTimeout, time);
+        try
+        {
+            return await instance.Lock.EnterAsync(null, limit.Token) == TurnOutcome.Entered;
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            LogDrainTimedOut(logger, instance.Key, instance.Settings.DrainTimeout);
+            return false;
+        }
+    }
+
     private async Task DeactivateAsync(ActorInstance instance)
     {
         using var request = client.NewRequest(instance.App, HttpMethod.Delete, instance.Key.Path);
@@ -248,6 +256,6 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
     [LoggerMessage(LogLevel.Warning, "Actor {Actor}: the app could not be told of its deactivation")]
     private static partial void LogDeactivateFailed(ILogger logger, Exception exception, ActorKey actor);
 
-    [LoggerMessage(LogLevel.Warning, "Actor {Actor}: its turn did not end within {Timeout}, it is dropped")]
+    [LoggerMessage(LogLevel.Warning, "Actor {Actor}: its turn did not end within {Timeout}, it is deactivated all the same")]
     private static partial void LogDrainTimedOut(ILogger logger, ActorKey actor, TimeSpan timeout);
 }

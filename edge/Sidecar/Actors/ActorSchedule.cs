@@ -10,20 +10,26 @@ internal sealed record ActorSchedule(DateTimeOffset FirstAt, TimeSpan? Period, i
 {
     public static ActorSchedule Read(string? dueTime, string? period, string? ttl, DateTimeOffset now, bool isReminder)
     {
-        if (string.IsNullOrEmpty(dueTime) && string.IsNullOrEmpty(period))
+        if (isReminder && string.IsNullOrEmpty(dueTime) && string.IsNullOrEmpty(period))
         {
             throw DaprError.Malformed("dueTime or period is required");
         }
 
+        if (isReminder && string.IsNullOrEmpty(period) && !string.IsNullOrEmpty(ttl))
+        {
+            throw DaprError.Malformed($"ttl '{ttl}' needs a period: a reminder that fires once has nothing to expire");
+        }
+
+        // Without a due time a timer fires at once, and a reminder after its first period: daprd keeps them in different places.
         var (every, repeats) = ReadPeriod(period, isReminder);
-        var first = string.IsNullOrEmpty(dueTime) ? now + every!.Value : ReadMoment("dueTime", dueTime, now);
+        var first = !string.IsNullOrEmpty(dueTime) ? ReadMoment("dueTime", dueTime, now) : isReminder ? now + every!.Value : now;
         if (string.IsNullOrEmpty(ttl))
         {
             return new ActorSchedule(first, every, repeats, null);
         }
 
         var expires = ReadMoment("ttl", ttl, first);
-        return expires > now ? new ActorSchedule(first, every, repeats, expires) : throw DaprError.Malformed($"ttl '{ttl}' has already expired");
+        return expires > now && expires > first ? new ActorSchedule(first, every, repeats, expires) : throw DaprError.Malformed($"ttl '{ttl}' has already expired when it would first fire");
     }
 
     /// <summary>The tick after one at the given moment; what was slept through is left out. Null when it was the last.</summary>

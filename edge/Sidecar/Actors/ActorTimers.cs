@@ -4,7 +4,11 @@ using System.Text.Json;
 namespace RenderTrust.Sidecar.Actors;
 
 /// <summary>A timer or reminder as it was registered; the texts go back to the app unread.</summary>
-internal sealed record ActorCallback(ActorKey Actor, string Name, string DueTime, string Period, string? Callback, byte[]? Data, string? Ttl);
+internal sealed record ActorCallback(ActorKey Actor, string Name, string DueTime, string Period, string? Callback, byte[]? Data, string? Ttl)
+{
+    /// <summary>Reminders only: a timer's callback that fails is not repeated.</summary>
+    public FailurePolicy OnFailure { get; init; } = FailurePolicy.Default;
+}
 
 /// <summary>Timers live in memory and die with the host or the app, as daprd's do. They outlive idle deactivation.</summary>
 internal sealed partial class ActorTimers(ActorRuntime actors, TimeProvider time, ILogger<ActorTimers> logger) : IAsyncDisposable

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.State;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -8,11 +9,9 @@ namespace RenderTrust.Sidecar.Actors;
 internal sealed partial class FireRemindersLoop : IAsyncDisposable
 {
     private const int BatchSize = 50;
-    private const int RetriesMax = 3;
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SleepMax = TimeSpan.FromSeconds(5);
 
-    private readonly ReminderStore store;
+    private readonly IReminderStore store;
     private readonly ActorRuntime actors;
     private readonly TimeProvider time;
     private readonly ILogger logger;
@@ -21,7 +20,7 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
     private readonly ConcurrentDictionary<Guid, Task> firing = new();
     private readonly Task loop;
 
-    public FireRemindersLoop(ReminderStore store, ActorRuntime actors, TimeProvider time, ILogger<FireRemindersLoop> logger)
+    public FireRemindersLoop(IReminderStore store, ActorRuntime actors, TimeProvider time, ILogger<FireRemindersLoop> logger)
     {
         this.store = store;
         this.actors = actors;
@@ -31,7 +30,7 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
         loop = RunAsync(stopping.Token);
     }
 
-    public ReminderStore Store => store;
+    public IReminderStore Store => store;
 
     /// <summary>Something new may be due before the loop meant to look again.</summary>
     public void Wake()
@@ -132,7 +131,7 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
         {
             await RetryAsync(reminder, e.Message);
         }
-        catch (Npgsql.NpgsqlException e)
+        catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
             LogLoopFailed(logger, e);
         }
@@ -142,16 +141,16 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
         }
     }
 
-    // The default policy: three more tries, a second apart, then this tick is given up.
     private async Task RetryAsync(Reminder reminder, string cause)
     {
         var now = time.GetUtcNow();
         LogFailed(logger, reminder.Callback.Actor, reminder.Callback.Name, reminder.Failures + 1, cause);
         try
         {
-            if (reminder.Failures < RetriesMax)
+            var policy = reminder.Callback.OnFailure;
+            if (policy.RetriesMax is not { } max || reminder.Failures < max)
             {
-                await store.FinishAsync(reminder, now + RetryDelay, reminder.RepeatsLeft, reminder.Failures + 1, CancellationToken.None);
+                await store.FinishAsync(reminder, now + policy.Interval, reminder.RepeatsLeft, reminder.Failures + 1, CancellationToken.None);
             }
             else
             {
@@ -161,7 +160,7 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
 
             Wake();
         }
-        catch (Npgsql.NpgsqlException e)
+        catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
             LogLoopFailed(logger, e);
         }

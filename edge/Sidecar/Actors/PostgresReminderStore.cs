@@ -3,16 +3,10 @@ using NpgsqlTypes;
 
 namespace RenderTrust.Sidecar.Actors;
 
-internal sealed record Reminder(
-    string AppId, ActorCallback Callback, DateTimeOffset NextAt, TimeSpan? Period, int? RepeatsLeft, DateTimeOffset? ExpiresAt, int Failures, Guid Version);
-
-/// <summary>
-/// Reminders beside the actor state in Postgres, in a table of our own (daprd keeps them in its scheduler). A reminder that
-/// fires is first pushed <see cref="Lease"/> ahead: if this host dies meanwhile, it fires again then. At least once.
-/// </summary>
-internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefix)
+/// <summary>Reminders beside the actor state in Postgres, in a table of our own (daprd keeps them in its scheduler).</summary>
+internal sealed class PostgresReminderStore(NpgsqlDataSource database, string tablePrefix) : IReminderStore
 {
-    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    private const string Selected = "app_id = $1 AND actor_type = $2 AND ($3 IS NULL OR actor_id = $3) AND ($4 IS NULL OR name = $4)";
 
     private readonly string table = tablePrefix + "rendertrust_reminders";
 
@@ -44,22 +38,26 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
                 version uuid NOT NULL,
                 PRIMARY KEY (app_id, actor_type, actor_id, name)
             );
-            CREATE INDEX IF NOT EXISTS {table.Replace('.', '_')}_next_at ON {table} (next_at)
+            CREATE INDEX IF NOT EXISTS {table.Replace('.', '_')}_next_at ON {table} (next_at);
+            ALTER TABLE {table}
+                ADD COLUMN IF NOT EXISTS retry_interval interval NOT NULL DEFAULT '1 second',
+                ADD COLUMN IF NOT EXISTS retries_max int DEFAULT 3
             """, connection);
         await create.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
-    /// <summary>False when it exists and may not be overwritten.</summary>
     public async Task<bool> SaveAsync(string appId, ActorCallback callback, ActorSchedule schedule, bool overwrite, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand($"""
-            INSERT INTO {table} (app_id, actor_type, actor_id, name, due_time, period, ttl, data, next_at, period_span, repeats_left, expires_at, version)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            INSERT INTO {table} (app_id, actor_type, actor_id, name, due_time, period, ttl, data, next_at, period_span, repeats_left, expires_at, version,
+                retry_interval, retries_max)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             ON CONFLICT (app_id, actor_type, actor_id, name) {(overwrite ? """
                 DO UPDATE SET due_time = EXCLUDED.due_time, period = EXCLUDED.period, ttl = EXCLUDED.ttl, data = EXCLUDED.data,
                     next_at = EXCLUDED.next_at, period_span = EXCLUDED.period_span, repeats_left = EXCLUDED.repeats_left,
-                    expires_at = EXCLUDED.expires_at, failures = 0, version = EXCLUDED.version
+                    expires_at = EXCLUDED.expires_at, failures = 0, version = EXCLUDED.version,
+                    retry_interval = EXCLUDED.retry_interval, retries_max = EXCLUDED.retries_max
                 """ : "DO NOTHING")}
             """);
         AddKey(command, appId, callback.Actor, callback.Name);
@@ -72,29 +70,38 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
         Add(command, NpgsqlDbType.Integer, schedule.Repeats);
         Add(command, NpgsqlDbType.TimestampTz, schedule.ExpiresAt?.ToUniversalTime());
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = Guid.CreateVersion7() });
+        Add(command, NpgsqlDbType.Interval, callback.OnFailure.Interval);
+        Add(command, NpgsqlDbType.Integer, callback.OnFailure.RetriesMax);
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
-    public async Task<ActorCallback?> FindAsync(string appId, ActorKey actor, string name, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<StoredReminder>> FindAsync(string appId, string type, string? actorId, string? name, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(
-            $"SELECT due_time, period, ttl, data FROM {table} WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4");
-        AddKey(command, appId, actor, name);
+        await using var command = database.CreateCommand($"""
+            SELECT actor_id, name, due_time, period, ttl, data, expires_at FROM {table}
+            WHERE {Selected} ORDER BY actor_id, name
+            """);
+        AddSelection(command, appId, type, actorId, name);
+        var found = new List<StoredReminder>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await reader.ReadAsync(cancellationToken)
-            ? new ActorCallback(actor, name, reader.GetString(0), reader.GetString(1), null,
-                await NullableAsync<byte[]>(reader, 3, cancellationToken), await NullableAsync<string>(reader, 2, cancellationToken))
-            : null;
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var callback = new ActorCallback(
+                new ActorKey(type, reader.GetString(0)), reader.GetString(1), reader.GetString(2), reader.GetString(3), null,
+                await NullableAsync<byte[]>(reader, 5, cancellationToken), await NullableAsync<string>(reader, 4, cancellationToken));
+            found.Add(new StoredReminder(callback, await reader.GetFieldValueAsync<DateTimeOffset?>(6, cancellationToken)));
+        }
+
+        return found;
     }
 
-    public async Task DeleteAsync(string appId, ActorKey actor, string name, CancellationToken cancellationToken)
+    public async Task DeleteAsync(string appId, string type, string? actorId, string? name, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand($"DELETE FROM {table} WHERE app_id = $1 AND actor_type = $2 AND actor_id = $3 AND name = $4");
-        AddKey(command, appId, actor, name);
+        await using var command = database.CreateCommand($"DELETE FROM {table} WHERE {Selected}");
+        AddSelection(command, appId, type, actorId, name);
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>Takes what is due for the types that are hosted now.</summary>
     public async Task<IReadOnlyList<Reminder>> TakeDueAsync(
         IReadOnlyList<(string AppId, string Type)> hosted, DateTimeOffset now, int countMax, CancellationToken cancellationToken)
     {
@@ -110,20 +117,24 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
             FROM due d
             WHERE (r.app_id, r.actor_type, r.actor_id, r.name) = (d.app_id, d.actor_type, d.actor_id, d.name)
             RETURNING r.app_id, r.actor_type, r.actor_id, r.name, r.due_time, r.period, r.data, r.ttl,
-                d.next_at, r.period_span, r.repeats_left, r.expires_at, r.failures, r.version
+                d.next_at, r.period_span, r.repeats_left, r.expires_at, r.failures, r.version, r.retry_interval, r.retries_max
             """);
         Add(command, NpgsqlDbType.TimestampTz, now);
         command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.AppId).ToArray() });
         command.Parameters.Add(new NpgsqlParameter { Value = hosted.Select(entry => entry.Type).ToArray() });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = countMax });
-        Add(command, NpgsqlDbType.TimestampTz, now + Lease);
+        Add(command, NpgsqlDbType.TimestampTz, now + IReminderStore.Lease);
         var due = new List<Reminder>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
             var callback = new ActorCallback(
                 new ActorKey(reader.GetString(1), reader.GetString(2)), reader.GetString(3), reader.GetString(4), reader.GetString(5), null,
-                await NullableAsync<byte[]>(reader, 6, cancellationToken), await NullableAsync<string>(reader, 7, cancellationToken));
+                await NullableAsync<byte[]>(reader, 6, cancellationToken), await NullableAsync<string>(reader, 7, cancellationToken))
+            {
+                OnFailure = new FailurePolicy(
+                    await reader.GetFieldValueAsync<TimeSpan>(14, cancellationToken), await reader.GetFieldValueAsync<int?>(15, cancellationToken)),
+            };
             due.Add(new Reminder(
                 reader.GetString(0), callback,
                 await reader.GetFieldValueAsync<DateTimeOffset>(8, cancellationToken), await reader.GetFieldValueAsync<TimeSpan?>(9, cancellationToken),
@@ -143,7 +154,6 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
         return await command.ExecuteScalarAsync(cancellationToken) is DateTime next ? new DateTimeOffset(next, TimeSpan.Zero) : null;
     }
 
-    /// <summary>Writes what comes after a firing, unless someone has registered it anew meanwhile. A null next removes it.</summary>
     public async Task FinishAsync(Reminder reminder, DateTimeOffset? next, int? repeatsLeft, int failures, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(next is null
@@ -163,6 +173,14 @@ internal sealed class ReminderStore(NpgsqlDataSource database, string tablePrefi
 
     private static async Task<T?> NullableAsync<T>(NpgsqlDataReader reader, int column, CancellationToken cancellationToken) where T : class =>
         await reader.IsDBNullAsync(column, cancellationToken) ? null : await reader.GetFieldValueAsync<T>(column, cancellationToken);
+
+    private static void AddSelection(NpgsqlCommand command, string appId, string type, string? actorId, string? name)
+    {
+        Add(command, NpgsqlDbType.Text, appId);
+        Add(command, NpgsqlDbType.Text, type);
+        Add(command, NpgsqlDbType.Text, actorId);
+        Add(command, NpgsqlDbType.Text, name);
+    }
 
     private static void AddKey(NpgsqlCommand command, string appId, ActorKey actor, string name)
     {

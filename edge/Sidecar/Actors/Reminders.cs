@@ -2,23 +2,21 @@ using RenderTrust.Sidecar.State;
 
 namespace RenderTrust.Sidecar.Actors;
 
-/// <summary>One firing loop for each database that holds actor state.</summary>
+/// <summary>One firing loop for each store that holds actor state.</summary>
 internal sealed class Reminders(ActorRuntime actors, TimeProvider time, ILoggerFactory loggers) : IAsyncDisposable
 {
     private readonly SemaphoreSlim gate = new(1);
-    private readonly Dictionary<PostgresStateStore, FireRemindersLoop> loops = [];
+    private readonly Dictionary<IStateStore, FireRemindersLoop> loops = [];
 
     /// <summary>Also called at the start: reminders of an earlier run are due without anyone asking for them.</summary>
-    public async Task<FireRemindersLoop> ForAsync(PostgresStateStore store, CancellationToken cancellationToken)
+    public async Task<FireRemindersLoop> ForAsync(IStateStore store, CancellationToken cancellationToken)
     {
         await gate.WaitAsync(cancellationToken);
         try
         {
             if (!loops.TryGetValue(store, out var loop))
             {
-                var reminders = new ReminderStore(store.Database, store.TablePrefix);
-                await reminders.CreateTableAsync(cancellationToken);
-                loops[store] = loop = new FireRemindersLoop(reminders, actors, time, loggers.CreateLogger<FireRemindersLoop>());
+                loops[store] = loop = new FireRemindersLoop(await OpenAsync(store, cancellationToken), actors, time, loggers.CreateLogger<FireRemindersLoop>());
             }
 
             return loop;
@@ -27,6 +25,18 @@ internal sealed class Reminders(ActorRuntime actors, TimeProvider time, ILoggerF
         {
             gate.Release();
         }
+    }
+
+    private static async Task<IReminderStore> OpenAsync(IStateStore store, CancellationToken cancellationToken)
+    {
+        if (store is not PostgresStateStore postgres)
+        {
+            return new StateReminderStore(store);
+        }
+
+        var table = new PostgresReminderStore(postgres.Database, postgres.TablePrefix);
+        await table.CreateTableAsync(cancellationToken);
+        return table;
     }
 
     public async ValueTask DisposeAsync()

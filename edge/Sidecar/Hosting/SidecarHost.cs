@@ -156,18 +156,20 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         var actors = new ActorRuntime(client, time, loggers.CreateLogger<ActorRuntime>()) { AllApps = () => apps.Apps };
         var timers = new ActorTimers(actors, time, loggers.CreateLogger<ActorTimers>());
         var reminders = new Reminders(actors, time, loggers);
-        foreach (var store in hosted.Select(app => app.Components.ActorStore?.Store).OfType<PostgresStateStore>().Distinct())
+        foreach (var store in hosted.Select(app => app.Components.ActorStore?.Store).OfType<IStateStore>().Distinct())
         {
             await reminders.ForAsync(store, cancellationToken);
         }
 
         var workflows = await OpenWorkflowsAsync(hosted, time, loggers, cancellationToken);
         var forwarder = new Forwarder(client);
+        var actorApi = new ActorApi(actors, timers, reminders, client);
         builder.Services.AddSingleton(actors);
         builder.Services.AddSingleton(apps);
         builder.Services.AddSingleton(client);
         builder.Services.AddSingleton(tokens);
         builder.Services.AddSingleton<GrpcProxy>();
+        builder.Services.AddSingleton(actorApi);
         builder.Services.AddSingleton(lifetime);
         var workflowApi = new DaprWorkflowApi(workflows);
         builder.Services.AddSingleton(workflows);
@@ -176,7 +178,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             new DescriptorBinding<TaskHubService>(TaskhubReflection.Descriptor.Services.Single()));
         builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
             new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
-        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, timers, reminders, forwarder), actors, new WorkflowsHttp(workflowApi));
+        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, actorApi, forwarder), actors, new WorkflowsHttp(workflowApi));
         try
         {
             await web.StartAsync(cancellationToken);

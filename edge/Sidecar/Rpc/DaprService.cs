@@ -2,6 +2,7 @@ using Dapr.Client.Autogen.Grpc.v1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using ActorApi = RenderTrust.Sidecar.Actors.ActorApi;
 using ActorRuntime = RenderTrust.Sidecar.Actors.ActorRuntime;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
@@ -13,7 +14,7 @@ using RenderTrust.Sidecar.Workflows;
 namespace RenderTrust.Sidecar.Rpc;
 
 /// <summary>The rpcs of <c>dapr.proto.runtime.v1.Dapr</c> that we serve; their names are the binding.</summary>
-internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime lifetime, DaprWorkflowApi workflows)
+internal sealed partial class DaprService(ActorRuntime actors, ActorApi actorApi, SidecarLifetime lifetime, DaprWorkflowApi workflows)
 {
     public Task<GetStateResponse> GetState(GetStateRequest request, ServerCallContext context) => GuardAsync(context, async app =>
     {
@@ -74,7 +75,7 @@ internal sealed partial class DaprService(ActorRuntime actors, SidecarLifetime l
         {
             "upsert" => ToRequest(operation.Request, delete: false),
             "delete" => ToRequest(operation.Request, delete: true),
-            var other => throw DaprError.Malformed($"operation type '{other}' is not supported: use upsert or delete"),
+            var other => throw StateComponent.NotAnOperation(other),
         });
         await app.Components.StateStore(request.StoreName).TransactAsync([.. operations], context.CancellationToken);
         return new Empty();
