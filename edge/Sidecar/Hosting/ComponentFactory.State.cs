@@ -34,9 +34,11 @@ internal sealed partial class ComponentFactory
 
     private async Task<IStateStore> OpenPostgresAsync(ComponentDefinition definition, ComponentSettings settings, CancellationToken cancellationToken)
     {
+        // The version first: what else may be written depends on it.
+        var layout = ReadLayout(definition, settings);
         var options = new PostgresStateOptions(
             ReadConnectionString(settings),
-            ReadLayout(definition, settings),
+            layout,
             settings.Identifier("metadataTableName") ?? "dapr_metadata",
             settings.Duration("timeout", TimeSpan.FromSeconds(1)) ?? settings.Duration("timeoutInSeconds", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
             ReadCleanupInterval(settings) ?? TimeSpan.FromHours(1));

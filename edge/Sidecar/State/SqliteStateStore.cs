@@ -13,7 +13,7 @@ internal sealed record SqliteStateOptions(
 }
 
 /// <summary>
-/// state.sqlite in daprd's layout: JSON as text, bytes as base64 text marked by <c>is_binary</c>, etags as random UUIDs, expiry
+/// state.sqlite in daprd's layout: JSON as text, bytes as base64 text marked by <c>is_binary</c>, etags as UUIDs, expiry
 /// in whole seconds. Writers of this host take turns here; those of other processes are waited for by SQLite.
 /// </summary>
 internal sealed partial class SqliteStateStore : IStateStore
@@ -147,7 +147,7 @@ internal sealed partial class SqliteStateStore : IStateStore
         {
             command.Parameters.AddWithValue("$value", write.IsJson ? Encoding.UTF8.GetString(value.Span) : Convert.ToBase64String(value.Span));
             command.Parameters.AddWithValue("$binary", !write.IsJson);
-            command.Parameters.AddWithValue("$etag", Guid.NewGuid().ToString());
+            command.Parameters.AddWithValue("$etag", Guid.CreateVersion7().ToString());
             command.Parameters.AddWithValue("$after", write.Ttl is { } ttl
                 ? string.Create(CultureInfo.InvariantCulture, $"+{(long)Math.Ceiling(ttl.TotalSeconds)} seconds")
                 : DBNull.Value);
