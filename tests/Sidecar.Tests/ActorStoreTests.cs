@@ -73,6 +73,34 @@ public sealed class ActorStoreTests(TestDatabase database, RedisServer redis) : 
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.NoContent, status));
     }
 
+    [Fact]
+    public async Task With_its_feature_on_actor_state_expires()
+    {
+        await File.WriteAllTextAsync(Path.Combine(rig.Root, "ttl.yaml"), """
+            apiVersion: dapr.io/v1alpha1
+            kind: Configuration
+            metadata: {name: ttl}
+            spec: {features: [{name: ActorStateTTL, enabled: true}]}
+            """, Token);
+        rig.Component("actors", "state.sqlite", "v1", string.Join(", ", Place("state.sqlite"), SidecarRig.Setting("actorStateStore", "true")));
+        var app = rig.AddApp("hero", extra: "    configFilePath: ../ttl.yaml\n");
+        web = await HostedTestApp.StartAsync(app.AppPort, Map);
+        await rig.StartAsync();
+        var actor = $"{app.Http}/v1.0/actors/Hero/{Guid.CreateVersion7():N}";
+        using var woken = await rig.Client.PutAsync($"{actor}/method/wake", null, Token);
+        using var written = await rig.Client.PutAsync($"{actor}/state", new StringContent(
+            """[{"operation":"upsert","request":{"key":"brief","value":1,"metadata":{"ttlInSeconds":"1"}}},{"operation":"upsert","request":{"key":"long","value":1,"metadata":{"ttlInSeconds":"1000"}}}]"""), Token);
+        using var read = await rig.Client.GetAsync($"{actor}/state/long", Token);
+
+        Assert.Equal(HttpStatusCode.NoContent, written.StatusCode);
+        Assert.True(read.Headers.Contains("Metadata.ttlExpireTime"));
+        await Wait.UntilAsync("the brief one is gone", async () =>
+        {
+            using var gone = await rig.Client.GetAsync($"{actor}/state/brief", Token);
+            return gone.StatusCode == HttpStatusCode.NoContent;
+        });
+    }
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     private string Place(string type) => type switch

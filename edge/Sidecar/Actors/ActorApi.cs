@@ -1,5 +1,6 @@
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.State;
 
@@ -78,13 +79,18 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
 
     private static StateWrite ToWrite(HostedApp app, ActorKey actor, StateRequest operation)
     {
-        if (operation.Metadata.ContainsKey("ttlInSeconds"))
+        var ttl = operation.Value is null ? null : StateComponent.ReadTtl(operation.Metadata);
+        if (operation.Metadata.ContainsKey("ttlInSeconds") && !app.Configuration.Features.Contains(AppConfiguration.ActorStateTtl))
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_TRANSACTION_SAVE",
                 "ttlInSeconds is not supported without the \"ActorStateTTL\" feature enabled");
         }
 
-        return new StateWrite(StateKey(app, actor, operation.Key), operation.Value) { IsJson = operation.IsJson };
+        return new StateWrite(StateKey(app, actor, operation.Key), operation.Value, Ttl: ttl > TimeSpan.Zero ? ttl : null)
+        {
+            NeverExpires = ttl == TimeSpan.Zero,
+            IsJson = operation.IsJson,
+        };
     }
 
     private static string StateKey(HostedApp app, ActorKey actor, string key) =>

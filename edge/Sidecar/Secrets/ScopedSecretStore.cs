@@ -7,6 +7,8 @@ namespace RenderTrust.Sidecar.Secrets;
 /// <summary>A secret store as the app's configuration lets it be read.</summary>
 internal sealed class ScopedSecretStore(string name, ISecretStore inner, SecretScope scope) : ISecretStore
 {
+    public bool MissingIsEmpty => inner.MissingIsEmpty;
+
     public IReadOnlyDictionary<string, string>? Get(string secret) => scope.Allows(secret)
         ? inner.Get(secret)
         : throw new DaprError(403, StatusCode.PermissionDenied, "ERR_PERMISSION_DENIED", $"access denied by policy to get \"{secret}\" from \"{name}\"");
