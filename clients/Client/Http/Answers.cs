@@ -143,7 +143,7 @@ internal static class Answers
         403 => RenderTrustError.Forbidden,
         404 => RenderTrustError.NotFound,
         409 => RenderTrustError.Conflict,
-        429 => RenderTrustError.Busy,
+        429 or 503 => RenderTrustError.Busy,
         >= 500 => RenderTrustError.ServerFault,
         _ => RenderTrustError.Refused,
     };

@@ -57,7 +57,7 @@ public sealed class AnswerGarbageTests(World world) : IClassFixture<World>
         Console.WriteLine($"Measured garbage as answers: {count} turns, RENDERTRUST_SEED={seed}: {string.Join(", ", answers.GroupBy(answer => answer).Select(group => $"{group.Count()} {group.Key}"))}; {wrong.Count} wrong");
         Assert.True(wrong.IsEmpty, string.Join('\n', wrong.Take(30)));
         world.Sidecar.AssertRunning();
-        Assert.DoesNotContain("fail: ", world.Sidecar.Output, StringComparison.Ordinal);
+        world.Sidecar.AssertNoFault();
     }
 
     private static async Task WorkAsync(Hub hub, int seed, ConcurrentQueue<StatusCode> answers, ConcurrentQueue<string> wrong, CancellationToken cancellationToken)

@@ -63,7 +63,7 @@ public sealed class GarbageTests(World world) : IClassFixture<World>
 
         Console.WriteLine($"Measured garbage over gRPC: {answers.Count} requests to {rpcs.Count} rpcs, RENDERTRUST_SEED={Seed}: {Count(answers)}; {wrong.Count} unfair answers");
         Assert.True(wrong.IsEmpty, string.Join('\n', wrong.Take(30)));
-        Assert.DoesNotContain("fail: ", world.Sidecar.Output, StringComparison.Ordinal);
+        world.Sidecar.AssertNoFault();
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public sealed class GarbageTests(World world) : IClassFixture<World>
 
         Console.WriteLine($"Measured garbage over HTTP: {answers.Count} requests, RENDERTRUST_SEED={Seed}: {Count(answers)}; {wrong.Count} unfair answers");
         Assert.True(wrong.IsEmpty, string.Join('\n', wrong.Take(30)));
-        Assert.DoesNotContain("fail: ", world.Sidecar.Output, StringComparison.Ordinal);
+        world.Sidecar.AssertNoFault();
     }
 
     private HttpRequestMessage Request(Random random, IReadOnlyList<string> known)
