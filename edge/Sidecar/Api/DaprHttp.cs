@@ -91,7 +91,7 @@ internal static class DaprHttp
     public static Dictionary<string, string> ReadTextMap(JsonElement parent, string name)
     {
         var map = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        if (parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var element) && element.ValueKind == JsonValueKind.Object)
+        if (TryFind(parent, name, out var element) && element.ValueKind == JsonValueKind.Object)
         {
             foreach (var item in element.EnumerateObject())
             {
@@ -102,8 +102,29 @@ internal static class DaprHttp
         return map;
     }
 
+    /// <summary>daprd reads names in any case, and SDKs count on it: JavaScript's writes <c>entryID</c> for <c>entryId</c>.</summary>
+    public static bool TryFind(JsonElement parent, string name, out JsonElement found)
+    {
+        found = default;
+        if (parent.ValueKind != JsonValueKind.Object || parent.TryGetProperty(name, out found))
+        {
+            return parent.ValueKind == JsonValueKind.Object;
+        }
+
+        foreach (var property in parent.EnumerateObject())
+        {
+            if (property.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            {
+                found = property.Value;
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     public static string? ReadText(JsonElement parent, string name) =>
-        parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value)
+        TryFind(parent, name, out var value)
             ? value.ValueKind switch
             {
                 JsonValueKind.String => value.GetString(),

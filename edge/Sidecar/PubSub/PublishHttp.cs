@@ -70,7 +70,7 @@ internal static class PublishHttp
     private static BulkEntry ReadEntry(JsonElement item)
     {
         var entryId = DaprHttp.ReadText(item, "entryId");
-        if (string.IsNullOrEmpty(entryId) || !item.TryGetProperty("event", out var data))
+        if (string.IsNullOrEmpty(entryId) || !DaprHttp.TryFind(item, "event", out var data))
         {
             throw DaprError.Malformed("an entry has no entryId or no event");
         }

@@ -56,7 +56,7 @@ internal static class StateHttp
     {
         var store = context.App().Components.StateStore(context.Route("store"));
         using var body = await DaprHttp.ReadJsonAsync(context);
-        if (body.RootElement.ValueKind != JsonValueKind.Object || !body.RootElement.TryGetProperty("keys", out var list) || list.ValueKind != JsonValueKind.Array)
+        if (!DaprHttp.TryFind(body.RootElement, "keys", out var list) || list.ValueKind != JsonValueKind.Array)
         {
             throw DaprError.Malformed("the body must be {\"keys\": [..]}");
         }
@@ -97,7 +97,7 @@ internal static class StateHttp
     {
         var store = context.App().Components.StateStore(context.Route("store"));
         using var body = await DaprHttp.ReadJsonAsync(context);
-        if (body.RootElement.ValueKind != JsonValueKind.Object || !body.RootElement.TryGetProperty("operations", out var list) || list.ValueKind != JsonValueKind.Array)
+        if (!DaprHttp.TryFind(body.RootElement, "operations", out var list) || list.ValueKind != JsonValueKind.Array)
         {
             throw DaprError.Malformed("the body must be {\"operations\": [..]}");
         }
@@ -117,7 +117,7 @@ internal static class StateHttp
                 throw StateComponent.NotAnOperation(kind);
             }
 
-            if (!operation.TryGetProperty("request", out var request) || request.ValueKind != JsonValueKind.Object)
+            if (!DaprHttp.TryFind(operation, "request", out var request) || request.ValueKind != JsonValueKind.Object)
             {
                 throw DaprError.Malformed("an operation has no request");
             }
@@ -135,7 +135,7 @@ internal static class StateHttp
             throw DaprError.Malformed("an item is not an object with a key");
         }
 
-        var concurrency = item.TryGetProperty("options", out var options) ? DaprHttp.ReadText(options, "concurrency") : null;
+        var concurrency = DaprHttp.TryFind(item, "options", out var options) ? DaprHttp.ReadText(options, "concurrency") : null;
         if (concurrency is not (null or "" or "first-write" or "last-write"))
         {
             throw DaprError.Malformed($"unrecognized concurrency model '{concurrency}': use first-write or last-write");
@@ -145,7 +145,7 @@ internal static class StateHttp
         ReadOnlyMemory<byte>? value = null;
         if (!delete)
         {
-            value = item.TryGetProperty("value", out var given) ? System.Text.Encoding.UTF8.GetBytes(given.GetRawText()) : "null"u8.ToArray();
+            value = DaprHttp.TryFind(item, "value", out var given) ? System.Text.Encoding.UTF8.GetBytes(given.GetRawText()) : "null"u8.ToArray();
         }
 
         var etag = DaprHttp.ReadText(item, "etag");
