@@ -73,6 +73,12 @@ public sealed class ProjectArrowTests
         Assert.Empty(own);
     }
 
+    [Fact]
+    public void The_suite_that_any_sidecar_must_pass_refers_to_none()
+    {
+        Assert.DoesNotContain(References("tests/Sidecar.Conformance"), target => target.StartsWith("edge/", StringComparison.Ordinal));
+    }
+
     private static IEnumerable<string> Projects() =>
         ProjectFiles().Select(file => Path.GetRelativePath(Root, Path.GetDirectoryName(file)!).Replace('\\', '/')).Where(path => !path.StartsWith("tests/", StringComparison.Ordinal));
 
