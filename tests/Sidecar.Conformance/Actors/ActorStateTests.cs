@@ -56,8 +56,13 @@ public sealed class ActorStateTests(World world)
     public async Task State_outlives_the_actors_activation()
     {
         var id = ActorCallTests.NewId();
-        (await Dapr.PutAsync($"/v1.0/actors/Idle/{id}/method/echo", "{}")).Is(200);
-        await SaveAsync($"/v1.0/actors/Idle/{id}", Upsert("k", "1"));
+
+        // On a busy machine it may have been idle for too long before it saves.
+        await Wait.UntilAsync("an active actor saves", async () =>
+        {
+            (await Dapr.PutAsync($"/v1.0/actors/Idle/{id}/method/echo", "{}")).Is(200);
+            return (await Dapr.PutAsync($"/v1.0/actors/Idle/{id}/state", $"[{Upsert("k", "1")}]")).Status == 204;
+        });
         await world.App.ArrivedAsync("the end of the actor", 1, request => request.Method == "DELETE" && request.Path == $"/actors/Idle/{id}");
 
         Assert.Equal("1", (await Dapr.GetAsync($"/v1.0/actors/Idle/{id}/state/k")).Is(200).Body);
