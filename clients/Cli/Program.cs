@@ -14,6 +14,7 @@ var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios
     PlatformCommands.Up(context),
     PlatformCommands.Down(context),
     PlatformCommands.Status(context),
+    BrokerCommand.Create(context),
     LoginCommand.Create(context),
     DashboardCommand.Create(context),
     KeysCommand.Create(context),

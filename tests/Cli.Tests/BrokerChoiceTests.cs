@@ -17,7 +17,7 @@ public sealed class BrokerChoiceTests
 
     [Theory]
     [InlineData("kafka", null, false, "'redis' or 'rabbitmq'")]
-    [InlineData("rabbitmq", "redis", true, "down")]
+    [InlineData("rabbitmq", "redis", true, "broker swap rabbitmq")]
     public void Another_broker_and_one_that_is_swapped_under_running_services_are_refused_with_the_way_out(string asked, string? earlier, bool isRunning, string says)
     {
         var refused = Assert.Throws<CliException>(() => BrokerChoice.Decide(asked, earlier, isRunning));

@@ -58,10 +58,9 @@ internal static class PlatformCommands
             var options = new PlatformOptions(
                 parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development",
                 Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null, Components: parsed.GetValue(Components), OnlyPrint: parsed.GetValue(Print));
-            var platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
-            if (parsed.GetValue(Print))
+            if (options.OnlyPrint)
             {
-                foreach (var line in platform.PrintServices())
+                foreach (var line in (await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken)).PrintServices())
                 {
                     await Console.Out.WriteLineAsync(line);
                 }
@@ -69,10 +68,17 @@ internal static class PlatformCommands
                 return 0;
             }
 
-            await context.Console.Status().StartAsync("Starting", async status =>
+            LocalPlatform platform;
+            context.Platform.CreateFolders();
+            using (await PlatformTurn.TakeAsync(context.Platform, cancellationToken))
             {
-                await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
-            });
+                platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
+                await context.Console.Status().StartAsync("Starting", async status =>
+                {
+                    await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
+                });
+            }
+
             var report = StatusReport.Read(context.Platform)!;
             Show(context, report, parsed.GetValue(Json));
             if (parsed.GetValue(Detach))
@@ -82,10 +88,10 @@ internal static class PlatformCommands
             }
 
             context.Console.MarkupLine("Press [bold]Ctrl+C[/] to stop.");
-            await KeepRunningAsync(context, platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, cancellationToken);
+            await KeepRunningAsync(context, platform, options, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, cancellationToken);
+
             // Not the command's token: it has just been cancelled, and stopping is what it asked for.
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-            await platform.StopAsync(patience.Token);
+            await StopAsync(context, CancellationToken.None);
             context.Console.MarkupLine("Stopped.");
             return 0;
         });
@@ -97,15 +103,13 @@ internal static class PlatformCommands
         var command = new Command("down", "Stop the platform that 'up' started. Data stays; --delete-data removes it.") { DeleteData };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var state = PlatformState.Read(context.Platform);
-            if (state is null)
+            if (PlatformState.Read(context.Platform) is null)
             {
                 context.Console.MarkupLine("Nothing is running.");
             }
             else
             {
-                var postgres = new PostgresCluster(context.Platform, state.Ports["postgres"], state.ExternalPostgres);
-                await context.Console.Status().StartAsync("Stopping", _ => LocalPlatform.StopAsync(context.Platform, state.Processes, postgres, cancellationToken));
+                await context.Console.Status().StartAsync("Stopping", _ => StopAsync(context, cancellationToken));
                 context.Console.MarkupLine("Stopped.");
             }
 
@@ -133,6 +137,16 @@ internal static class PlatformCommands
     }
 
     private static readonly Option<bool> DeleteData = new("--delete-data") { Description = "Also delete the database, blobs and keys of this platform." };
+
+    /// <summary>Stops what runs now, whichever command started it.</summary>
+    private static async Task StopAsync(CliContext context, CancellationToken cancellationToken)
+    {
+        using var turn = await PlatformTurn.TakeAsync(context.Platform, cancellationToken);
+        if (PlatformState.Read(context.Platform) is { } state)
+        {
+            await LocalPlatform.StopAsync(context.Platform, state.Processes, new PostgresCluster(context.Platform, state.Ports["postgres"], state.ExternalPostgres), cancellationToken);
+        }
+    }
 
     internal static async Task StartAsync(LocalPlatform platform, int nodes, int slots, string runner, Action<string> progress, CancellationToken cancellationToken)
     {
@@ -164,14 +178,34 @@ internal static class PlatformCommands
         }
     }
 
-    /// <summary>Looks every second and starts again what has died, until Ctrl+C.</summary>
-    private static async Task KeepRunningAsync(CliContext context, LocalPlatform platform, int nodes, int slots, string runner, CancellationToken cancellationToken)
+    /// <summary>Looks every second and starts again what has died, until Ctrl+C or until another command has stopped the platform.</summary>
+    private static async Task KeepRunningAsync(CliContext context, LocalPlatform platform, PlatformOptions options, int nodes, int slots, string runner, CancellationToken cancellationToken)
     {
+        var isChanged = false;
         while (true)
         {
             try
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+                using var turn = PlatformTurn.TryTake(context.Platform);
+                if (PlatformState.Read(context.Platform) is not { } state)
+                {
+                    return;
+                }
+
+                if (turn is null)
+                {
+                    // What ends now is being replaced by whoever has the turn.
+                    continue;
+                }
+
+                if (!state.Processes.SequenceEqual(platform.Processes))
+                {
+                    // Another command has started or moved something: what it left is watched from here on, and what it did not start again is started.
+                    platform = await LocalPlatform.OpenAsync(context.Platform, options with { Components = state.Components }, cancellationToken);
+                    isChanged = true;
+                }
+
                 var dead = platform.Processes.Where(process => !process.IsRunning).Select(process => (process.Name, process.LogPath)).ToList();
                 if (platform.Postgres is { IsExternal: false, IsRunning: false })
                 {
@@ -181,7 +215,12 @@ internal static class PlatformCommands
                 if (dead.Count > 0)
                 {
                     context.Console.MarkupLineInterpolated($"[yellow]{string.Join(", ", dead.Select(part => part.Name))} ended; starting again[/] [grey](log: {dead[0].LogPath})[/]");
+                }
+
+                if (dead.Count > 0 || isChanged)
+                {
                     await StartAsync(platform, nodes, slots, runner, _ => { }, cancellationToken);
+                    isChanged = false;
                 }
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

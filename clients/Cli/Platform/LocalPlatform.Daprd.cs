@@ -13,7 +13,7 @@ internal sealed partial class LocalPlatform
     {
         IEnumerable<string> commands = SidecarKind == DaprdPlan.Kind
             ? DaprdPlan.Create(DaprdPrograms.ByName, Paths, Ports, Broker.Name, SidecarConfiguration.ReadServices(Paths)).Select(program => $"cd {Quote(program.Directory)} && {Line(program.Command)}")
-            : [$"cd {Quote(Paths.RepositoryRoot)} && {Line(EmbeddedCommand(Path.Combine(Paths.Configuration, "dapr.yaml")))}"];
+            : [$"cd {Quote(Paths.RepositoryRoot)} && {Line(EmbeddedCommand(SidecarConfiguration.FileOf(Paths)))}"];
         return ["# Addresses, connection strings and tokens come from the environment, and are not shown.", .. commands];
 
         static string Line(IEnumerable<string> command) => string.Join(' ', command.Select(Quote));

@@ -79,7 +79,7 @@ internal sealed partial class LocalPlatform
 
     public PostgresCluster Postgres { get; }
 
-    public ILocalBroker Broker { get; }
+    public ILocalBroker Broker { get; private set; }
 
     public string SidecarKind { get; }
 
@@ -107,13 +107,54 @@ internal sealed partial class LocalPlatform
             configuration,
             $"version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {Paths.Registry}\nhttp:\n  addr: {RegistryAddress}\n", cancellationToken);
         Run("registry", [registry, "serve", configuration]);
-        foreach (var program in await Broker.PrepareAsync(cancellationToken))
+        await StartBrokerAsync(Broker, cancellationToken);
+        await EndOtherBrokersAsync(cancellationToken);
+        await WaitForPortAsync("registry", Ports["registry"], cancellationToken);
+    }
+
+    /// <summary>Starts another broker beside the one that the services use.</summary>
+    public async Task<ILocalBroker> StartBesideAsync(string broker, CancellationToken cancellationToken)
+    {
+        Ports.Include(broker);
+        var next = BrokerChoice.Create(broker, Paths, Ports);
+        await StartBrokerAsync(next, cancellationToken);
+        return next;
+    }
+
+    /// <summary>Ends the sidecar host and the services with it: from here on nothing uses the broker. Clients and nodes connect again when they are back.</summary>
+    public async Task StopServicesAsync(CancellationToken cancellationToken)
+    {
+        var sidecar = processes.Last(process => process.Name == "sidecar");
+        await sidecar.StopAsync(TimeSpan.FromSeconds(20), cancellationToken);
+        if (sidecar.IsRunning)
         {
-            Run(program.Name, program.Command, program.Environment);
-            await WaitForPortAsync(program.Name, program.Port, cancellationToken);
+            throw new CliException($"The sidecar host (process {sidecar.Pid}) could not be ended, so the services stay as they are. Its log tells what it does; ./rendertrust down and up start it anew.", sidecar.LogPath);
+        }
+    }
+
+    /// <summary>Starts the stopped services over a broker that runs. What they were doing goes on from the database.</summary>
+    public async Task StartServicesOverAsync(ILocalBroker broker, CancellationToken cancellationToken)
+    {
+        // The state names the earlier broker until the host is written down: whoever comes after us, if we are killed before, starts the services over that one.
+        SidecarConfiguration.MoveTo(Paths, broker.Name);
+        Broker = broker;
+        RunSidecar();
+        await WaitForHealthAsync(cancellationToken);
+    }
+
+    /// <summary>Ends brokers that no service uses, which a change of broker has left.</summary>
+    public async Task EndOtherBrokersAsync(CancellationToken cancellationToken)
+    {
+        foreach (var name in BrokerChoice.ProgramsOfOthers(Broker.Name))
+        {
+            foreach (var process in processes.Where(process => process.Name == name).ToList())
+            {
+                await process.StopAsync(TimeSpan.FromSeconds(30), cancellationToken);
+                processes.Remove(process);
+            }
         }
 
-        await WaitForPortAsync("registry", Ports["registry"], cancellationToken);
+        SaveState();
     }
 
     /// <summary>Step 2: the sidecar host, which starts the services and serves each its Dapr endpoints.</summary>
@@ -125,14 +166,28 @@ internal sealed partial class LocalPlatform
             return;
         }
 
-        var file = SidecarConfiguration.Write(Paths, Ports, Broker.Name, CommonEnvironment(), app => AppEnvironment(app));
+        SidecarConfiguration.Write(Paths, Ports, Broker.Name, CommonEnvironment(), app => AppEnvironment(app));
+        RunSidecar();
+        await WaitForHealthAsync(cancellationToken);
+    }
+
+    private void RunSidecar()
+    {
         if (!processes.Any(process => process.Name == "sidecar" && process.IsRunning))
         {
             File.Delete(Paths.SidecarStatusFile);
         }
 
-        Run("sidecar", EmbeddedCommand(file), SidecarEnvironment());
-        await WaitForHealthAsync(cancellationToken);
+        Run("sidecar", EmbeddedCommand(SidecarConfiguration.FileOf(Paths)), SidecarEnvironment());
+    }
+
+    private async Task StartBrokerAsync(ILocalBroker broker, CancellationToken cancellationToken)
+    {
+        foreach (var program in await broker.PrepareAsync(cancellationToken))
+        {
+            Run(program.Name, program.Command, program.Environment);
+            await WaitForPortAsync(program.Name, program.Port, cancellationToken);
+        }
     }
 
     private string[] EmbeddedCommand(string runFile) =>

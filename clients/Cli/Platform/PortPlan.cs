@@ -62,6 +62,16 @@ internal sealed class PortPlan
         return new PortPlan(chosen);
     }
 
+    /// <summary>Adds the ports of another broker to those of a running platform: the usual ones where they are free.</summary>
+    public void Include(string broker)
+    {
+        var taken = ports.Values.ToHashSet();
+        foreach (var (name, standard) in KnownOfBroker[broker].Where(known => !ports.ContainsKey(known.Name)))
+        {
+            ports[name] = IsFree(standard) && taken.Add(standard) ? standard : FreePort(taken);
+        }
+    }
+
     /// <summary>Decides the ports and checks that each is free, before anything is started.</summary>
     public static PortPlan Create(string mode, IReadOnlyList<string> overrides, string broker, string sidecar)
     {

@@ -11,15 +11,25 @@ internal static class SidecarConfiguration
     /// <summary>The services of the repository's <c>dapr.yaml</c>.</summary>
     public static IReadOnlyList<ServiceProgram> ReadServices(PlatformPaths paths) =>
     [
-        .. ((YamlSequenceNode)Read(paths).Root.Children["apps"]).Children.Cast<YamlMappingNode>().Select(app => new ServiceProgram(
+        .. ((YamlSequenceNode)Read(Source(paths)).Root.Children["apps"]).Children.Cast<YamlMappingNode>().Select(app => new ServiceProgram(
             ((YamlScalarNode)app.Children["appID"]).Value!,
             Path.GetFullPath(Path.Combine(paths.RepositoryRoot, ((YamlScalarNode)app.Children["appDirPath"]).Value!)),
             [.. ((YamlSequenceNode)app.Children["command"]).Children.Select(word => ((YamlScalarNode)word).Value!)])),
     ];
 
-    public static string Write(PlatformPaths paths, PortPlan ports, string broker, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
+    public static string FileOf(PlatformPaths paths) => Path.Combine(paths.Configuration, "dapr.yaml");
+
+    /// <summary>The file that was written last, over the components of another broker; all else stays as that start had it.</summary>
+    public static void MoveTo(PlatformPaths paths, string broker)
     {
-        var (stream, root) = Read(paths);
+        var (stream, root) = Read(FileOf(paths));
+        ((YamlMappingNode)root.Children["common"]).Children["resourcesPaths"] = ResourcesOf(paths, broker);
+        Save(paths, stream);
+    }
+
+    public static void Write(PlatformPaths paths, PortPlan ports, string broker, IReadOnlyDictionary<string, string> common, Func<string, IReadOnlyDictionary<string, string>> perApp)
+    {
+        var (stream, root) = Read(Source(paths));
         if (!root.Children.TryGetValue("common", out var found) || found is not YamlMappingNode shared)
         {
             shared = new YamlMappingNode();
@@ -27,8 +37,7 @@ internal static class SidecarConfiguration
         }
 
         shared.Children.Remove("resourcesPath");
-        shared.Children["resourcesPaths"] = new YamlSequenceNode(
-            new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "base")), new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", broker)));
+        shared.Children["resourcesPaths"] = ResourcesOf(paths, broker);
         AddEnvironment(shared, common);
         foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
         {
@@ -41,7 +50,15 @@ internal static class SidecarConfiguration
             AddEnvironment(app, perApp(id));
         }
 
-        var target = Path.Combine(paths.Configuration, "dapr.yaml");
+        Save(paths, stream);
+    }
+
+    private static YamlSequenceNode ResourcesOf(PlatformPaths paths, string broker) => new(
+        new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", "base")), new YamlScalarNode(Path.Combine(paths.RepositoryRoot, "components", broker)));
+
+    private static void Save(PlatformPaths paths, YamlStream stream)
+    {
+        var target = FileOf(paths);
         var fresh = target + ".new";
         using (var writer = new StreamWriter(new FileStream(fresh, new FileStreamOptions
         {
@@ -54,12 +71,12 @@ internal static class SidecarConfiguration
         }
 
         File.Move(fresh, target, overwrite: true);
-        return target;
     }
 
-    private static (YamlStream Stream, YamlMappingNode Root) Read(PlatformPaths paths)
+    private static string Source(PlatformPaths paths) => Path.Combine(paths.RepositoryRoot, "dapr.yaml");
+
+    private static (YamlStream Stream, YamlMappingNode Root) Read(string source)
     {
-        var source = Path.Combine(paths.RepositoryRoot, "dapr.yaml");
         var stream = new YamlStream();
         try
         {

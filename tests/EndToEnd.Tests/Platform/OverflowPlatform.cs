@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using RenderTrust.Contracts;
 
 namespace RenderTrust.EndToEnd.Tests.Platform;
 
@@ -16,16 +15,6 @@ public sealed class OverflowPlatform() : PlatformFixture("e2e-overflow")
         .. (await CliAsync(null, "status", "--json")).Json.GetProperty("services").EnumerateArray()
             .Where(part => part.GetProperty("name").GetString()!.StartsWith("overflow-", StringComparison.Ordinal)).Select(part => part.GetProperty("pid").GetInt32()),
     ];
-
-    /// <summary>Runs nothing on any node: what it does is a parameter. The same runtime as povray, which simulated nodes never fetch.</summary>
-    public async Task<ModuleVersion> SimulatedModuleAsync()
-    {
-        var developer = Open("developer");
-        var povray = await Scenes.PovrayAsync(developer, TestContext.Current.CancellationToken);
-        return await developer.Modules.PublishAsync(
-            new PublishModuleRequest("simulated", "1.0.0", "Simulated", "Pretends to work.", povray.RatePerMinuteMicrocredits, povray.Runtime, null, null, null),
-            TestContext.Current.CancellationToken);
-    }
 
     public override async ValueTask DisposeAsync()
     {

@@ -111,6 +111,16 @@ public class PlatformFixture : IAsyncLifetime
         return Programs.DotnetAsync([Repository.Cli, .. arguments], environment, TimeSpan.FromMinutes(4), TestContext.Current.CancellationToken);
     }
 
+    /// <summary>Runs nothing on any node: what it does is a parameter. The same runtime as povray, which simulated nodes never fetch.</summary>
+    public async Task<ModuleVersion> SimulatedModuleAsync()
+    {
+        var developer = Open("developer");
+        var povray = await Scenes.PovrayAsync(developer, TestContext.Current.CancellationToken);
+        return await developer.Modules.PublishAsync(
+            new PublishModuleRequest("simulated", "1.0.0", "Simulated", "Pretends to work.", povray.RatePerMinuteMicrocredits, povray.Runtime, null, null, null),
+            TestContext.Current.CancellationToken);
+    }
+
     /// <summary>Pid of a part by its name in <c>status --json</c>; 0 while it is not running.</summary>
     public async Task<int> PidOfAsync(string part)
     {

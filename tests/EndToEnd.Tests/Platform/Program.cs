@@ -18,11 +18,12 @@ internal sealed record ProgramResult(string Command, int ExitCode, string Output
 internal static class Programs
 {
     public static Task<ProgramResult> DotnetAsync(
-        IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment, TimeSpan limit, CancellationToken cancellationToken) =>
-        RunAsync("dotnet", arguments, Repository.Root, environment, limit, cancellationToken);
+        IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment, TimeSpan limit, CancellationToken cancellationToken, bool killsChildren = true) =>
+        RunAsync("dotnet", arguments, Repository.Root, environment, limit, cancellationToken, killsChildren);
 
     public static async Task<ProgramResult> RunAsync(
-        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string>? environment, TimeSpan limit, CancellationToken cancellationToken)
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string>? environment, TimeSpan limit, CancellationToken cancellationToken,
+        bool killsChildren = true)
     {
         // Files and not pipes: a detached child inherits them, and a pipe would be read for as long as that child lives.
         var capture = Directory.CreateTempSubdirectory("e2e-run-");
@@ -55,7 +56,7 @@ internal static class Programs
         {
             if (!process.HasExited)
             {
-                process.Kill(entireProcessTree: true);
+                process.Kill(entireProcessTree: killsChildren);
             }
 
             capture.Delete(recursive: true);

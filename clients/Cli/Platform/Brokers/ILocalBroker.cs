@@ -15,6 +15,9 @@ internal interface ILocalBroker
     /// <summary>Writes its configuration. The programs are to be started in this order, each when the one before listens.</summary>
     Task<IReadOnlyList<BrokerProgram>> PrepareAsync(CancellationToken cancellationToken);
 
+    /// <summary>Messages on <c>pubsub</c> that it has acknowledged and that some app has not taken yet.</summary>
+    Task<long> UndeliveredAsync(CancellationToken cancellationToken);
+
     /// <summary>Leaves a text among its messages, as a leak would: the plaintext search must find it.</summary>
     Task PlantAsync(string text, CancellationToken cancellationToken);
 }

@@ -19,6 +19,8 @@ internal sealed class LocalRabbitMq(PlatformPaths paths, PortPlan ports) : ILoca
 
     // The script in /usr/sbin becomes user rabbitmq and takes the machine's configuration; this one stays who it is.
     private const string Program = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+    private const string Control = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+    private const string Node = "rendertrust@localhost";
 
     /// <summary>Two, as the components have two addresses: the same topic on each is another exchange.</summary>
     private static readonly string[] VirtualHosts = ["pubsub", "broadcast"];
@@ -72,10 +74,27 @@ internal sealed class LocalRabbitMq(PlatformPaths paths, PortPlan ports) : ILoca
             "", "plaintext-control", mandatory: true, new BasicProperties { Persistent = true }, Encoding.UTF8.GetBytes(text), cancellationToken);
     }
 
+    public async Task<long> UndeliveredAsync(CancellationToken cancellationToken)
+    {
+        // Messages that wait and those that an app has and has not acknowledged; AMQP itself tells only of the first.
+        var answer = await Shell.RunAsync(
+            [Control, "-q", "-n", Node, "list_queues", "-p", VirtualHosts[0], "--formatter", "json", "messages"], cancellationToken,
+            environment: new Dictionary<string, string> { ["HOME"] = Folder, ["ERL_EPMD_PORT"] = $"{ports[PortMapper]}", ["RABBITMQ_CONF_ENV_FILE"] = "/dev/null" });
+        try
+        {
+            using var queues = JsonDocument.Parse(answer);
+            return queues.RootElement.EnumerateArray().Sum(queue => queue.GetProperty("messages").GetInt64());
+        }
+        catch (JsonException)
+        {
+            throw new CliException($"RabbitMQ was asked how many messages are undelivered and answered '{answer.Trim()}'.", paths.Log(Name));
+        }
+    }
+
     private Dictionary<string, string> Environment(string configuration, string plugins) => new()
     {
         ["HOME"] = Folder, ["RABBITMQ_BASE"] = Folder, ["RABBITMQ_MNESIA_BASE"] = Path.Combine(Folder, "mnesia"), ["RABBITMQ_LOG_BASE"] = Path.Combine(Folder, "log"),
-        ["RABBITMQ_NODENAME"] = "rendertrust@localhost", ["RABBITMQ_NODE_IP_ADDRESS"] = "127.0.0.1", ["RABBITMQ_NODE_PORT"] = $"{ports[Name]}",
+        ["RABBITMQ_NODENAME"] = Node, ["RABBITMQ_NODE_IP_ADDRESS"] = "127.0.0.1", ["RABBITMQ_NODE_PORT"] = $"{ports[Name]}",
         ["ERL_EPMD_PORT"] = $"{ports[PortMapper]}", ["ERL_EPMD_ADDRESS"] = "127.0.0.1", ["RABBITMQ_DIST_PORT"] = $"{ports[NodePort]}",
         ["RABBITMQ_CONFIG_FILE"] = configuration, ["RABBITMQ_ENABLED_PLUGINS_FILE"] = plugins, ["RABBITMQ_CONF_ENV_FILE"] = "/dev/null",
         ["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}",

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RenderTrust.Cli.Output;
 
 namespace RenderTrust.Cli.Platform.Brokers;
@@ -15,6 +16,24 @@ internal sealed class LocalRedis(PlatformPaths paths, PortPlan ports) : ILocalBr
         ["RENDERTRUST_REDIS"] = $"127.0.0.1:{ports[Name]}",
         ["RENDERTRUST_REDIS_PASSWORD"] = Password,
     };
+
+    // Handed out and not acknowledged, and what a group has not read yet. Database 0 is that of pubsub; a lag that Redis does not know is counted.
+    private const string Undelivered =
+        """
+        local open, cursor = 0, '0'
+        repeat
+          local page = redis.call('SCAN', cursor, 'COUNT', 1000, 'TYPE', 'stream')
+          cursor = page[1]
+          for _, stream in ipairs(page[2]) do
+            for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+              local facts = {}
+              for i = 1, #group, 2 do facts[group[i]] = group[i + 1] end
+              open = open + facts['pending'] + (facts['lag'] or #redis.call('XRANGE', stream, '(' .. facts['last-delivered-id'], '+'))
+            end
+          end
+        until cursor == '0'
+        return open
+        """;
 
     private string Password => LocalSecrets.ReadOrMake(paths.Keys, "redis");
 
@@ -42,7 +61,14 @@ internal sealed class LocalRedis(PlatformPaths paths, PortPlan ports) : ILocalBr
         return [new BrokerProgram(Name, ports[Name], [program, file])];
     }
 
-    public Task PlantAsync(string text, CancellationToken cancellationToken) => Shell.RunAsync(
-        ["redis-cli", "-p", $"{ports[Name]}", "SET", "plaintext-control", text], cancellationToken,
-        environment: new Dictionary<string, string> { ["REDISCLI_AUTH"] = Password });
+    public async Task<long> UndeliveredAsync(CancellationToken cancellationToken)
+    {
+        var answer = (await AskAsync(["EVAL", Undelivered, "0"], cancellationToken)).Trim();
+        return long.TryParse(answer, CultureInfo.InvariantCulture, out var count) ? count : throw new CliException($"Redis was asked how many messages are undelivered and answered '{answer}'.");
+    }
+
+    public Task PlantAsync(string text, CancellationToken cancellationToken) => AskAsync(["SET", "plaintext-control", text], cancellationToken);
+
+    private Task<string> AskAsync(IReadOnlyList<string> command, CancellationToken cancellationToken) => Shell.RunAsync(
+        ["redis-cli", "-p", $"{ports[Name]}", .. command], cancellationToken, environment: new Dictionary<string, string> { ["REDISCLI_AUTH"] = Password });
 }
