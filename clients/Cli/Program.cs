@@ -32,7 +32,13 @@ var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration
+    {
+        EnableDefaultExceptionHandler = false,
+
+        // Two seconds by default, in which no platform stops. What a command does after Ctrl+C has bounds of its own.
+        ProcessTerminationTimeout = TimeSpan.FromMinutes(5),
+    });
 }
 catch (CliException exception)
 {
