@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
@@ -7,20 +6,28 @@ namespace RenderTrust.TestKit;
 /// <summary>Free ports for servers that tests start.</summary>
 public static class TestPorts
 {
-    private static readonly ConcurrentDictionary<int, bool> Given = new();
+    private static readonly Lock Gate = new();
 
-    /// <summary>
-    /// A port that is free now and was never given before in this process. Below the kernel's own range (32768 up), where an outgoing
-    /// connection of another test could take it before its server does.
-    /// </summary>
+    // Held until the process ends.
+    private static readonly List<PortSlice> Slices = [];
+    private static readonly Queue<int> Left = [];
+
+    /// <summary>A port that is free now, was never given before in this process, and is given in no other.</summary>
     public static int Free()
     {
-        while (true)
+        lock (Gate)
         {
-            var port = Random.Shared.Next(12_000, 32_000);
-            if (Given.TryAdd(port, true) && IsFree(port))
+            while (true)
             {
-                return port;
+                if (!Left.TryDequeue(out var port))
+                {
+                    Slices.Add(PortSlice.Claim());
+                    Slices[^1].Ports.ToList().ForEach(Left.Enqueue);
+                }
+                else if (IsFree(port))
+                {
+                    return port;
+                }
             }
         }
     }
