@@ -19,6 +19,8 @@ public sealed class ConfigurationTests : IAsyncDisposable
         // YAML itself
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x\nspec: [", 3, "yaml" },
         { "- a\n- b\n", 1, "document" },
+        { "a:\n  " + new string('[', 5000), 2, "nested deeper" },
+        { "a: &a [x]\n? [*a, *a]\n: b\n", 2, "no plain text" },
         // Fields
         { "apiVersion: dapr.io/v1alpha1\nkind: Componnent\n", 2, "kind" },
         { "apiVersion: v1\nkind: Component\nmetadata: {name: x}\nspec: {type: state.in-memory}\n", 1, "apiVersion" },
@@ -37,11 +39,14 @@ public sealed class ConfigurationTests : IAsyncDisposable
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.postgresql\n  version: v2\n  metadata:\n    - {name: connectionString, value: 'host=127.0.0.1'}\n    - {name: tablePrefix, value: 'x; drop table y'}\n", 9, "tablePrefix" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: bindings.cron\n  metadata:\n    - {name: schedule, value: 'every now and then'}\n", 7, "schedule" },
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec: {type: state.in-memory}\n---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata:\n  name: x\nspec: {type: state.in-memory}\n", 9, "metadata.name" },
+        { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: state.sqlite\n  metadata:\n    - {name: connectionString, value: ':memory:'}\n    - {name: cleanupInterval, value: 9999999h}\n", 8, "at most 45 days" },
+        { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec:\n  type: bindings.cron\n  metadata:\n    - {name: schedule, value: '@every 99999999h'}\n", 7, "schedule" },
         // Two actor stores
         { "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: x}\nspec: {type: state.in-memory, metadata: [{name: actorStateStore, value: 'true'}]}\n---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: y}\nspec: {type: state.in-memory, metadata: [{name: actorStateStore, value: 'true'}]}\n", 6, "actorStateStore" },
         // Subscriptions
         { "apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: {name: s}\nspec:\n  pubsubname: p\n  topic: t\n  routes:\n    rules:\n      - match: matches(event.type, 'x.*')\n        path: /a\n", 9, "spec.routes.rules[0].match" },
         { "apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: {name: s}\nspec:\n  pubsubname: p\n  routes: {default: /a}\n", 5, "spec.topic" },
+        { "apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: {name: s}\nspec:\n  pubsubname: p\n  topic: t\n  routes:\n    rules:\n      - match: " + new string('(', 100_000) + "\n        path: /a\n", 9, "nested deeper" },
         { "apiVersion: dapr.io/v2alpha1\nkind: Subscription\nmetadata: {name: s}\nspec:\n  pubsubname: p\n  topic: t\n", 5, "spec.routes" },
     };
 
@@ -55,6 +60,25 @@ public sealed class ConfigurationTests : IAsyncDisposable
 
         Assert.StartsWith($"{Path.Combine(rig.Root, "resources", "broken.yaml")}:{line}: ", failure.Message, StringComparison.Ordinal);
         Assert.Contains(field, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bytes_that_are_no_text_are_told_with_their_line()
+    {
+        File.WriteAllBytes(rig.RunFile, [.. "version: 1\nname: "u8, 0xC3, 0x28, .. "\napps: []\n"u8]);
+        var failure = Assert.Throws<ConfigurationException>(() => RunFile.Read(rig.RunFile));
+
+        Assert.StartsWith($"{rig.RunFile}:2: file: has bytes that are not UTF-8", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_long_value_and_its_line_breaks_leave_the_complaint_one_line()
+    {
+        File.WriteAllText(rig.RunFile, $"version: \"a\\nb{new string('c', 10_000)}\"\napps: []\n");
+        var failure = Assert.Throws<ConfigurationException>(() => RunFile.Read(rig.RunFile));
+
+        Assert.StartsWith($"{rig.RunFile}:1: version: must be 1, 'a\\u000abccc", failure.Message, StringComparison.Ordinal);
+        Assert.InRange(failure.Message.Length, 300, 700);
     }
 
     [Theory]

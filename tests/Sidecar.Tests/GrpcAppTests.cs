@@ -95,6 +95,17 @@ public sealed class GrpcAppTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_method_with_line_breaks_is_one_path_and_never_a_second_request()
+    {
+        await StartHttpAppAsync();
+        using var channel = GrpcChannel.ForAddress(caller.Grpc);
+        var answer = await new Dapr.Client.Autogen.Grpc.v1.Dapr.DaprClient(channel).InvokeServiceAsync(
+            Request("work/1\r\nx-own: theirs\r\n\r\nnext", HTTPExtension.Types.Verb.Put, "", "body"), cancellationToken: Token);
+
+        Assert.Equal("PUT /work/1%0D%0Ax-own:%20theirs%0D%0A%0D%0Anext body text/plain  caller", answer.Data.Value.ToStringUtf8());
+    }
+
+    [Fact]
     public async Task InvokeService_turns_the_apps_status_into_a_grpc_one()
     {
         await StartHttpAppAsync();

@@ -102,8 +102,11 @@ public sealed class SubscriptionKindTests : IAsyncDisposable
         Assert.Equal(2, (int)Assert.Single(posts, post => post.Path == "/dead").Body["data"]!);
     }
 
-    [Fact]
-    public async Task An_entry_without_a_verdict_comes_again_and_a_bulk_that_waits_too_long_goes_as_it_is()
+    [Theory]
+    [InlineData("""{"statuses":[]}""")]
+    [InlineData("""{"statuses":[{"entryId":"\ud800","status":"SUCCESS"}]}""")]
+    [InlineData("""{"statuses":7}""")]
+    public async Task An_entry_without_a_verdict_comes_again_and_a_bulk_that_waits_too_long_goes_as_it_is(string firstAnswer)
     {
         rig.Component("bus", "pubsub.in-memory");
         rig.Resource("subscriptions", """
@@ -115,7 +118,7 @@ public sealed class SubscriptionKindTests : IAsyncDisposable
             """);
         var one = rig.AddApp("one", withPort: false);
         await StartAppAsync(body => posts.Count == 1
-            ? Results.Json(new { statuses = Array.Empty<object>() })
+            ? Results.Text(firstAnswer, "application/json")
             : Results.Json(new { statuses = body["entries"]!.AsArray().Select(entry => new { entryId = (string)entry!["entryId"]!, status = "SUCCESS" }) }));
         using var published = await PublishAsync(one, "t", "7");
         await Wait.UntilAsync("it has come twice", () => posts.Count >= 2);

@@ -2,10 +2,10 @@ using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Google.Protobuf.WellKnownTypes;
 
-namespace RenderTrust.Workflow.Tests.Garbage;
+namespace RenderTrust.TestKit;
 
 /// <summary>Makes requests that no client should make: messages with absurd values, messages of another kind, and damaged bytes.</summary>
-internal sealed class Garble(Random random, IReadOnlyList<string> ids)
+public sealed class Garble(Random random, IReadOnlyList<string> ids)
 {
     private const int DepthMax = 4;
 
@@ -84,8 +84,14 @@ internal sealed class Garble(Random random, IReadOnlyList<string> ids)
 
     private void Fill(IMessage message, FieldDescriptor field, int depth)
     {
-        if (field.IsMap || (field.FieldType == FieldType.Message && depth >= DepthMax))
+        if (field.FieldType == FieldType.Message && depth >= DepthMax)
         {
+            return;
+        }
+
+        if (field.IsMap)
+        {
+            FillMap((System.Collections.IDictionary)field.Accessor.GetValue(message), field.MessageType, depth);
             return;
         }
 
@@ -102,6 +108,14 @@ internal sealed class Garble(Random random, IReadOnlyList<string> ids)
         }
     }
 
+    private void FillMap(System.Collections.IDictionary map, MessageDescriptor entry, int depth)
+    {
+        for (var count = random.Next(3); count > 0; count--)
+        {
+            map[Value(entry.FindFieldByNumber(1), depth + 1)] = Value(entry.FindFieldByNumber(2), depth + 1);
+        }
+    }
+
     private object Value(FieldDescriptor field, int depth)
     {
         var number = Numbers[random.Next(Numbers.Length)];
@@ -115,10 +129,14 @@ internal sealed class Garble(Random random, IReadOnlyList<string> ids)
             FieldType.Int64 => number >= long.MaxValue ? long.MaxValue : (long)number,
             FieldType.UInt64 => number >= long.MaxValue ? ulong.MaxValue : (ulong)Math.Max(0, number),
             FieldType.Double => number,
+            FieldType.Float => (float)number,
             FieldType.Enum => System.Enum.ToObject(field.EnumType.ClrType, random.Next(3) == 0 ? (int)Math.Clamp(number, int.MinValue, int.MaxValue) : random.Next(10)),
             // Wrapped values are plain ones in C#.
             FieldType.Message when field.MessageType == StringValue.Descriptor => Text(),
             FieldType.Message when field.MessageType == Int32Value.Descriptor => (int)Math.Clamp(number, int.MinValue, int.MaxValue),
+            FieldType.Message when field.MessageType == UInt32Value.Descriptor => (uint)Math.Clamp(number, 0, uint.MaxValue),
+            FieldType.Message when field.MessageType == Int64Value.Descriptor => number >= long.MaxValue ? long.MaxValue : (long)number,
+            FieldType.Message when field.MessageType == BytesValue.Descriptor => ByteString.CopyFrom(Bytes(random.Next(50))),
             FieldType.Message when field.MessageType == BoolValue.Descriptor => random.Next(2) == 0,
             FieldType.Message => Message(field.MessageType, depth + 1),
             _ => throw new NotSupportedException($"{field.FullName} is of type {field.FieldType}, which this protocol had no use for. Give it absurd values here."),

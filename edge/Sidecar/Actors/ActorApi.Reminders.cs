@@ -67,7 +67,7 @@ internal sealed partial class ActorApi
         }
         catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, $"ERR_ACTOR_REMINDER_{code}", $"error {doing} actor reminder: {e.Message}");
+            throw StateComponent.FailureOf(e, $"ERR_ACTOR_REMINDER_{code}", $"error {doing} actor reminder: {e.Message}");
         }
     }
 }

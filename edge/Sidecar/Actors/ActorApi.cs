@@ -21,7 +21,7 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
         }
         catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_GET", $"error getting actor state: {e.Message}");
+            throw StateComponent.FailureOf(e, "ERR_ACTOR_STATE_GET", $"error getting actor state: {e.Message}");
         }
     }
 
@@ -41,7 +41,7 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
         }
         catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_STATE_TRANSACTION_SAVE", $"error saving actor transaction state: {e.Message}");
+            throw StateComponent.FailureOf(e, "ERR_ACTOR_STATE_TRANSACTION_SAVE", $"error saving actor transaction state: {e.Message}");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Configuration;
 
 namespace RenderTrust.Sidecar.Actors;
@@ -14,9 +15,22 @@ internal sealed record ActorConfiguration(IReadOnlyDictionary<string, ActorTypeS
 
     public static ActorConfiguration None { get; } = new(new Dictionary<string, ActorTypeSettings>());
 
-    public static ActorConfiguration Read(byte[] json)
+    public static ActorConfiguration Read(byte[] json, string appId)
     {
-        using var document = JsonDocument.Parse(json);
+        try
+        {
+            using var document = StrictJson.Parse(json);
+            return Read(document);
+        }
+        catch (JsonException e)
+        {
+            throw new ConfigurationException($"{appId}/dapr/config", (e.LineNumber ?? 0) + 1, "body", $"is not JSON ({e.Message})", null,
+                "answer with {\"entities\": [the app's actor types]}");
+        }
+    }
+
+    private static ActorConfiguration Read(JsonDocument document)
+    {
         var root = document.RootElement;
         if (root.ValueKind != JsonValueKind.Object)
         {
@@ -24,10 +38,10 @@ internal sealed record ActorConfiguration(IReadOnlyDictionary<string, ActorTypeS
         }
 
         var common = ReadSettings(root, Defaults);
-        var types = Entities(root).ToDictionary(type => type, _ => common);
+        var types = Entities(root).Distinct().ToDictionary(type => type, _ => common);
         if (root.TryGetProperty("entitiesConfig", out var list) && list.ValueKind == JsonValueKind.Array)
         {
-            foreach (var item in list.EnumerateArray())
+            foreach (var item in list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.Object))
             {
                 var settings = ReadSettings(item, common);
                 foreach (var type in Entities(item))
@@ -42,7 +56,7 @@ internal sealed record ActorConfiguration(IReadOnlyDictionary<string, ActorTypeS
 
     private static IEnumerable<string> Entities(JsonElement item) =>
         item.TryGetProperty("entities", out var entities) && entities.ValueKind == JsonValueKind.Array
-            ? entities.EnumerateArray().Select(entity => entity.GetString()).OfType<string>()
+            ? entities.EnumerateArray().Where(entity => entity.ValueKind == JsonValueKind.String).Select(entity => entity.GetString()!)
             : [];
 
     private static ActorTypeSettings ReadSettings(JsonElement item, ActorTypeSettings fallback)
@@ -50,17 +64,18 @@ internal sealed record ActorConfiguration(IReadOnlyDictionary<string, ActorTypeS
         var reentrancy = item.TryGetProperty("reentrancy", out var value) && value.ValueKind == JsonValueKind.Object ? value : default;
         return new ActorTypeSettings(
             Duration(item, "actorIdleTimeout") ?? fallback.IdleTimeout,
-            Duration(item, "actorScanInterval") ?? fallback.ScanInterval,
+            // Without a pause between them the scans would take a core.
+            Duration(item, "actorScanInterval") is { } scan && scan > TimeSpan.Zero ? scan : fallback.ScanInterval,
             Duration(item, "drainOngoingCallTimeout") ?? fallback.DrainTimeout,
             Flag(item, "drainRebalancedActors") ?? fallback.DrainRebalanced,
             Flag(reentrancy, "enabled") ?? fallback.ReentrancyEnabled,
-            reentrancy.ValueKind == JsonValueKind.Object && reentrancy.TryGetProperty("maxStackDepth", out var depth) && depth.TryGetInt32(out var max) && max > 0
+            reentrancy.ValueKind == JsonValueKind.Object && reentrancy.TryGetProperty("maxStackDepth", out var depth) && depth.ValueKind == JsonValueKind.Number && depth.TryGetInt32(out var max) && max > 0
                 ? max
                 : fallback.ReentrancyDepthMax);
     }
 
     private static TimeSpan? Duration(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && DaprDuration.TryParseGo(value.GetString(), out var duration)
+        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && DaprDuration.TryParseGo(value.GetString(), out var duration) && duration >= TimeSpan.Zero && duration <= DaprDuration.LongestWait
             ? duration
             : null;
 

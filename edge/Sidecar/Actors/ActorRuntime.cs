@@ -149,7 +149,7 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
         using var response = await client.SendAsync(request, cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
-            throw new HttpRequestException($"the app answered {((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}: {await response.Content.ReadAsStringAsync(cancellationToken)}");
+            throw new HttpRequestException($"the app answered {((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}: {await AppClient.ReadTextAsync(response, cancellationToken)}");
         }
 
         return response.Headers.TryGetValues("X-Daprremindercancel", out var values) && values.Any(value => value.Equals("true", StringComparison.OrdinalIgnoreCase));

@@ -81,19 +81,21 @@ internal sealed record ActorSchedule(DateTimeOffset FirstAt, TimeSpan? Period, i
             throw DaprError.Malformed($"period '{period}' has years, months or days: reminders take hours, minutes and seconds");
         }
 
-        if ((DaprDuration.TryParseGo(rest, out var every) || DaprDuration.TryParseIso(rest, out every)) && every >= TimeSpan.Zero)
+        if ((DaprDuration.TryParseGo(rest, out var every) || DaprDuration.TryParseIso(rest, out every)) && every >= TimeSpan.Zero && every <= DaprDuration.Longest)
         {
             return (every, repeats);
         }
 
-        throw DaprError.Malformed($"period '{period}' is not a duration: write for example 0h0m5s0ms or R3/PT5S");
+        throw DaprError.Malformed($"period '{period}' is not a duration of at most a hundred years: write for example 0h0m5s0ms or R3/PT5S");
     }
 
     private static DateTimeOffset ReadMoment(string name, string text, DateTimeOffset from)
     {
         if (DaprDuration.TryParseGo(text, out var delay) || DaprDuration.TryParseIso(text, out delay))
         {
-            return from + delay;
+            return delay <= DaprDuration.Longest && delay >= -DaprDuration.Longest && delay < DateTimeOffset.MaxValue - from && -delay < from - DateTimeOffset.MinValue
+                ? from + delay
+                : throw DaprError.Malformed($"{name} '{text}' is further away than a hundred years");
         }
 
         return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment)

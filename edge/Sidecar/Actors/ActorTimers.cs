@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using RenderTrust.Sidecar.Hosting;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -63,10 +64,9 @@ internal sealed partial class ActorTimers(ActorRuntime actors, TimeProvider time
             var repeats = schedule.Repeats;
             for (DateTimeOffset? next = schedule.FirstAt; next is { } at;)
             {
-                var now = time.GetUtcNow();
-                if (at > now)
+                if (at > time.GetUtcNow())
                 {
-                    await Task.Delay(at - now, time, cancellationToken);
+                    await time.DelayUntilAsync(at, cancellationToken);
                 }
                 else
                 {
@@ -98,7 +98,7 @@ internal sealed partial class ActorTimers(ActorRuntime actors, TimeProvider time
         {
             return await actors.CallBackAsync(timer.Actor, $"/method/timer/{Uri.EscapeDataString(timer.Name)}", Body(timer), cancellationToken);
         }
-        catch (Exception e) when (e is HttpRequestException or Api.DaprError)
+        catch (Exception e) when (e is HttpRequestException or IOException or Api.DaprError)
         {
             // A failed callback does not end the timer: the next tick comes as planned.
             LogFailed(logger, timer.Actor, timer.Name, e.Message);

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
+using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.State;
 
@@ -63,7 +64,7 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorApi api, Forwarder fo
             return false;
         }
 
-        var text = await response.Content.ReadAsStringAsync(context.RequestAborted);
+        var text = await AppClient.ReadTextAsync(response, context.RequestAborted);
         await DaprHttp.WriteErrorAsync(context, 500, "ERR_ACTOR_INVOKE_METHOD",
             $"error invoke actor method: error from actor service: ({(int)response.StatusCode}) {text}");
         return true;

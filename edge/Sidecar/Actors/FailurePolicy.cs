@@ -37,7 +37,7 @@ internal sealed record FailurePolicy(TimeSpan Interval, int? RetriesMax)
     {
         JobFailurePolicy.PolicyOneofCase.Drop => Drop,
         JobFailurePolicy.PolicyOneofCase.Constant => new FailurePolicy(
-            policy.Constant.Interval?.ToTimeSpan() is { } interval && interval > TimeSpan.Zero ? interval : TimeSpan.Zero,
+            policy.Constant.Interval is { } interval ? ToSpan(interval.Seconds, interval.Nanos, policy.Constant.ToString()) : TimeSpan.Zero,
             policy.Constant.HasMaxRetries ? (int)Math.Min(int.MaxValue, policy.Constant.MaxRetries) : null),
         _ => Default,
     };
@@ -52,14 +52,21 @@ internal sealed record FailurePolicy(TimeSpan Interval, int? RetriesMax)
         // As text, or as a protobuf duration is taken apart.
         if (interval.ValueKind == JsonValueKind.Object)
         {
-            return TimeSpan.FromSeconds(interval.TryGetProperty("seconds", out var seconds) && seconds.TryGetInt64(out var whole) ? whole : 0)
-                + TimeSpan.FromMicroseconds(interval.TryGetProperty("nanos", out var nanos) && nanos.TryGetInt64(out var part) ? part / 1000d : 0);
+            return ToSpan(ReadWhole(interval, "seconds"), ReadWhole(interval, "nanos"), interval.GetRawText());
         }
 
-        return interval.ValueKind == JsonValueKind.String && DaprDuration.TryParseGo(interval.GetString(), out var duration) && duration >= TimeSpan.Zero
+        return interval.ValueKind == JsonValueKind.String && DaprDuration.TryParseGo(interval.GetString(), out var duration) && duration >= TimeSpan.Zero && duration <= DaprDuration.Longest
             ? duration
             : throw DaprError.Malformed($"failure_policy.constant.interval {interval.GetRawText()} is not a duration: write for example \"2s\"");
     }
+
+    private static long ReadWhole(JsonElement interval, string name) =>
+        interval.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var whole) ? whole : 0;
+
+    private static TimeSpan ToSpan(long seconds, long nanos, string given) =>
+        Math.Abs((double)seconds) <= DaprDuration.Longest.TotalSeconds && nanos is > -1_000_000_000 and < 1_000_000_000
+            ? TimeSpan.FromTicks(Math.Max(0, (seconds * TimeSpan.TicksPerSecond) + (nanos / TimeSpan.NanosecondsPerTick)))
+            : throw DaprError.Malformed($"failure_policy.constant.interval {given} is not a duration of at most a hundred years: write for example {{\"seconds\":2,\"nanos\":0}}");
 
     private static int? ReadRetries(JsonElement constant)
     {

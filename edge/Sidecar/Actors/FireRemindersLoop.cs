@@ -127,7 +127,7 @@ internal sealed partial class FireRemindersLoop : IAsyncDisposable
         {
             // Its lease runs out, and the next host fires it.
         }
-        catch (Exception e) when (e is HttpRequestException or DaprError)
+        catch (Exception e) when (e is HttpRequestException or IOException or DaprError)
         {
             await RetryAsync(reminder, e.Message);
         }

@@ -65,7 +65,7 @@ internal static class DaprHttp
         var body = await ReadBodyAsync(context);
         try
         {
-            return JsonDocument.Parse(body);
+            return StrictJson.Parse(body);
         }
         catch (JsonException e)
         {
@@ -88,18 +88,21 @@ internal static class DaprHttp
         return metadata;
     }
 
-    public static Dictionary<string, string> ReadTextMap(JsonElement parent, string name)
+    public static Dictionary<string, string> ReadTextMap(JsonElement parent, string name) =>
+        TryFind(parent, name, out var element) && element.ValueKind == JsonValueKind.Object
+            ? ReadTexts(element)
+            : new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Of a name that is there twice the last one counts.</summary>
+    public static Dictionary<string, string> ReadTexts(JsonElement map)
     {
-        var map = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        if (TryFind(parent, name, out var element) && element.ValueKind == JsonValueKind.Object)
+        var texts = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var item in map.EnumerateObject())
         {
-            foreach (var item in element.EnumerateObject())
-            {
-                map[item.Name] = item.Value.ValueKind == JsonValueKind.String ? item.Value.GetString()! : item.Value.GetRawText();
-            }
+            texts[item.Name] = item.Value.ValueKind == JsonValueKind.String ? item.Value.GetString()! : item.Value.GetRawText();
         }
 
-        return map;
+        return texts;
     }
 
     /// <summary>daprd reads names in any case, and SDKs count on it: JavaScript's writes <c>entryID</c> for <c>entryId</c>.</summary>

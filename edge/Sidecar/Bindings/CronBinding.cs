@@ -32,7 +32,7 @@ internal sealed partial class CronBinding(string name, string route, bool isInpu
 
             while (schedule.Next(time.GetUtcNow()) is { } next)
             {
-                await Task.Delay(next - time.GetUtcNow(), time, cancellationToken);
+                await time.DelayUntilAsync(next, cancellationToken);
                 await TickAsync(app, client, time, logger, cancellationToken);
             }
         }

@@ -22,7 +22,7 @@ internal sealed class CronSchedule
         text = text.Trim();
         if (text.StartsWith("@every ", StringComparison.Ordinal))
         {
-            if (!DaprDuration.TryParseGo(text["@every ".Length..].Trim(), out var interval) || interval < TimeSpan.FromSeconds(1))
+            if (!DaprDuration.TryParseGo(text["@every ".Length..].Trim(), out var interval) || interval < TimeSpan.FromSeconds(1) || interval > DaprDuration.Longest)
             {
                 return false;
             }

@@ -7,6 +7,12 @@ namespace RenderTrust.Sidecar.Configuration;
 /// <summary>Durations as Dapr writes them: Go ("1h2m", "0h0m5s0ms"), ISO 8601 ("PT5S"), and in component metadata plain milliseconds.</summary>
 internal static class DaprDuration
 {
+    /// <summary>A hundred years. Longer spans are taken for mistakes: added to a moment they would leave the calendar.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromDays(36_500);
+
+    /// <summary>Of what is waited for by one timer, which takes 49 days.</summary>
+    public static readonly TimeSpan LongestWait = TimeSpan.FromDays(45);
+
     private static readonly SearchValues<char> Number = SearchValues.Create("0123456789.");
 
     public static bool TryParseGo(ReadOnlySpan<char> text, out TimeSpan duration)
@@ -59,7 +65,7 @@ internal static class DaprDuration
             ticks += value * scale;
         }
 
-        if (ticks > TimeSpan.MaxValue.Ticks)
+        if (!(ticks < TimeSpan.MaxValue.Ticks))
         {
             return false;
         }
@@ -74,7 +80,13 @@ internal static class DaprDuration
     {
         if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number))
         {
-            duration = bareUnit * number;
+            duration = TimeSpan.Zero;
+            if (Math.Abs((double)number) * bareUnit.Ticks >= TimeSpan.MaxValue.Ticks)
+            {
+                return false;
+            }
+
+            duration = TimeSpan.FromTicks(bareUnit.Ticks * number);
             return true;
         }
 
@@ -90,8 +102,13 @@ internal static class DaprDuration
         }
 
         // Weeks are not part of XML's duration, but are of ISO 8601's.
-        if (text.EndsWith('W') && int.TryParse(text.AsSpan(1, text.Length - 2), out var weeks))
+        if (text.EndsWith('W') && int.TryParse(text.AsSpan(1, text.Length - 2), NumberStyles.None, CultureInfo.InvariantCulture, out var weeks))
         {
+            if (weeks > Longest.TotalDays / 7)
+            {
+                return false;
+            }
+
             duration = TimeSpan.FromDays(7 * weeks);
             return true;
         }

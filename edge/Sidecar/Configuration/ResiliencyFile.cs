@@ -207,9 +207,9 @@ internal sealed class ResiliencyFile
 
     private static TimeSpan? Duration(YamlMap map, string field) => map.Text(field) is not { Length: > 0 } text
         ? null
-        : DaprDuration.TryParseGo(text, out var duration) && duration >= TimeSpan.Zero
+        : DaprDuration.TryParseGo(text, out var duration) && duration >= TimeSpan.Zero && duration <= DaprDuration.LongestWait
             ? duration
-            : throw map.Error(field, "is not a duration", text, "write for example 500ms, 5s or 1m");
+            : throw map.Error(field, "is not a duration of at most 45 days", text, "write for example 500ms, 5s or 1m");
 
     private static CodeSet? Codes(YamlMap? matching, string field, int least, int most) => matching?.Text(field) is not { Length: > 0 } text
         ? null

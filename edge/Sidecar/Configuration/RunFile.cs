@@ -125,9 +125,9 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
             MaxBodyBytes = ReadSize(app, common, "maxBodySize") ?? 4 * 1024 * 1024,
             HealthCheckEnabled = app.Flag("enableAppHealthCheck") ?? common?.Flag("enableAppHealthCheck") ?? false,
             HealthCheckPath = app.Text("appHealthCheckPath") ?? common?.Text("appHealthCheckPath") ?? "/healthz",
-            HealthProbeInterval = TimeSpan.FromSeconds(ReadNumber(app, common, "appHealthProbeInterval") ?? 5),
-            HealthProbeTimeout = TimeSpan.FromMilliseconds(ReadNumber(app, common, "appHealthProbeTimeout") ?? 500),
-            HealthThreshold = ReadNumber(app, common, "appHealthThreshold") ?? 3,
+            HealthProbeInterval = TimeSpan.FromSeconds(ReadNumber(app, common, "appHealthProbeInterval", 86_400) ?? 5),
+            HealthProbeTimeout = TimeSpan.FromMilliseconds(ReadNumber(app, common, "appHealthProbeTimeout", 86_400_000) ?? 500),
+            HealthThreshold = ReadNumber(app, common, "appHealthThreshold", 1_000_000) ?? 3,
         };
     }
 
@@ -168,7 +168,7 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
     {
         if (app.Text("configFilePath") is { Length: > 0 } own)
         {
-            return FullPath(appDirectory, own);
+            return ExistingFile(app, FullPath(appDirectory, own), own);
         }
 
         var conventional = System.IO.Path.Combine(appDirectory, ".dapr", "config.yaml");
@@ -177,8 +177,12 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
             return conventional;
         }
 
-        return common?.Text("configFilePath") is { Length: > 0 } shared ? FullPath(baseDirectory, shared) : null;
+        return common?.Text("configFilePath") is { Length: > 0 } shared ? ExistingFile(common, FullPath(baseDirectory, shared), shared) : null;
     }
+
+    private static string ExistingFile(YamlMap map, string full, string given) => System.IO.File.Exists(full)
+        ? full
+        : throw map.Error("configFilePath", "does not exist", given, "write the file or correct the path");
 
     private static List<string> Paths(YamlMap map, string relativeTo)
     {
@@ -199,7 +203,7 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
         })];
     }
 
-    private static int? ReadNumber(YamlMap app, YamlMap? common, string key)
+    private static int? ReadNumber(YamlMap app, YamlMap? common, string key, int most)
     {
         var map = app.Text(key) is not null ? app : common;
         if (map?.Text(key) is not { } text)
@@ -207,9 +211,9 @@ internal sealed record RunFile(string Path, IReadOnlyList<AppDefinition> Apps)
             return null;
         }
 
-        return int.TryParse(text, out var number) && number > 0
+        return int.TryParse(text, out var number) && number > 0 && number <= most
             ? number
-            : throw map.Error(key, "is not a positive number", text, "write a whole number above 0");
+            : throw map.Error(key, $"is not a number from 1 to {most}", text, "write a whole number");
     }
 
     private static long? ReadSize(YamlMap app, YamlMap? common, string key)

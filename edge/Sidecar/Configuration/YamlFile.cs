@@ -1,4 +1,7 @@
+using System.Text;
+using System.Text.Unicode;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace RenderTrust.Sidecar.Configuration;
@@ -6,40 +9,21 @@ namespace RenderTrust.Sidecar.Configuration;
 /// <summary>Reads YAML so that every later complaint can name the file, the line and the field.</summary>
 internal static class YamlFile
 {
+    private const long BytesMax = 4 * 1024 * 1024;
+    private const int DepthMax = 50;
+
     public static IReadOnlyList<YamlMap> Read(string path)
     {
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException(path, 1, "file", $"cannot be read ({e.Message})", null, "check the path and its permissions");
-        }
-
+        var text = ReadText(path);
+        RefuseUnreadable(path, text);
         var stream = new YamlStream();
-        var parser = new Parser(new StringReader(text));
         try
         {
-            stream.Load(parser);
-        }
-        catch (InvalidOperationException e)
-        {
-            // The parser's own state fails on some unclosed brackets, without a place: its last event is the nearest.
-            throw new ConfigurationException(path, parser.Current?.End.Line ?? 1, "yaml", $"cannot be parsed ({e.Message})", null,
-                "close every bracket and quote from this line on");
+            stream.Load(new StringReader(text));
         }
         catch (YamlException e)
         {
-            throw new ConfigurationException(path, e.Start.Line, "yaml", e.InnerException?.Message ?? e.Message, null,
-                $"fix the YAML syntax near column {e.Start.Column}");
-        }
-        catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException)
-        {
-            // The parser gives up on some input, such as a bracket that is never closed, without an error of its own.
-            throw new ConfigurationException(path, parser.Current?.End.Line ?? 1, "yaml", "is not valid YAML from here on", null,
-                "close every bracket and quote, and look for a missing colon");
+            throw Unparsable(path, e);
         }
 
         var maps = new List<YamlMap>();
@@ -59,6 +43,94 @@ internal static class YamlFile
 
         return maps;
     }
+
+    private static string ReadText(string path)
+    {
+        byte[] bytes;
+        try
+        {
+            var length = new FileInfo(path).Length;
+            if (length > BytesMax)
+            {
+                throw new ConfigurationException(path, 1, "file", $"has {length} bytes", null, $"split it: more than {BytesMax} bytes are not read");
+            }
+
+            bytes = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(path, 1, "file", $"cannot be read ({e.Message})", null, "check the path and its permissions");
+        }
+
+        ReadOnlySpan<byte> rest = bytes;
+        for (var line = 1; !rest.IsEmpty; line++)
+        {
+            var end = rest.IndexOf((byte)'\n');
+            if (!Utf8.IsValid(end < 0 ? rest : rest[..end]))
+            {
+                throw new ConfigurationException(path, line, "file", "has bytes that are not UTF-8", null, "save it as UTF-8");
+            }
+
+            rest = end < 0 ? [] : rest[(end + 1)..];
+        }
+
+        return Encoding.UTF8.GetString(bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? bytes.AsSpan(Encoding.UTF8.Preamble.Length) : bytes);
+    }
+
+    /// <summary>What would end or hang whoever builds and walks the tree: each level is a call within a call, and a key that is a tree is compared as one.</summary>
+    private static void RefuseUnreadable(string path, string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        // For each open mapping or list: whether the next node is a key; null in a list.
+        var open = new Stack<bool?>();
+        try
+        {
+            while (parser.MoveNext())
+            {
+                var at = parser.Current!;
+                if (at is MappingEnd or SequenceEnd)
+                {
+                    open.Pop();
+                }
+
+                if (at is not (Scalar or AnchorAlias or MappingStart or SequenceStart))
+                {
+                    continue;
+                }
+
+                if (open.TryPop(out var isKey))
+                {
+                    if (isKey is true && at is not Scalar)
+                    {
+                        throw new ConfigurationException(path, at.Start.Line, "yaml", "has a field whose name is no plain text", null, "write field: value");
+                    }
+
+                    open.Push(!isKey);
+                }
+
+                if (at is MappingStart or SequenceStart)
+                {
+                    open.Push(at is MappingStart ? true : null);
+                    if (open.Count > DepthMax)
+                    {
+                        throw new ConfigurationException(path, at.Start.Line, "yaml", $"is nested deeper than {DepthMax} levels", null, "close brackets, and indent by two spaces");
+                    }
+                }
+            }
+        }
+        catch (InvalidOperationException e)
+        {
+            // The parser's own state fails on some unclosed brackets, without a place: its last event is the nearest.
+            throw new ConfigurationException(path, parser.Current?.End.Line ?? 1, "yaml", $"cannot be parsed ({e.Message})", null, "close every bracket and quote from this line on");
+        }
+        catch (YamlException e)
+        {
+            throw Unparsable(path, e);
+        }
+    }
+
+    private static ConfigurationException Unparsable(string path, YamlException e) =>
+        new(path, Math.Max(1, e.Start.Line), "yaml", e.InnerException?.Message ?? e.Message, null, $"fix the YAML syntax near column {e.Start.Column}");
 }
 
 /// <summary>A mapping with its place in the file.</summary>
@@ -90,7 +162,7 @@ internal sealed class YamlMap(string file, YamlMappingNode node, string path)
     public string? Text(string key) => Find(key) switch
     {
         null => null,
-        YamlScalarNode scalar => IsNull(scalar) ? null : scalar.Value,
+        YamlScalarNode scalar => IsNull(scalar) ? null : Plain(scalar, Field(key)),
         _ => throw Error(key, "must be a single value", null, "write field: value"),
     };
 
@@ -134,7 +206,7 @@ internal sealed class YamlMap(string file, YamlMappingNode node, string path)
 
     public IReadOnlyList<string> Texts(string key) =>
         [.. Sequence(key).Select((item, index) => item is YamlScalarNode scalar
-            ? scalar.Value ?? ""
+            ? Plain(scalar, $"{Field(key)}[{index}]")
             : throw new ConfigurationException(file, item.Start.Line, $"{Field(key)}[{index}]", "must be a single value", null, "write one value after the dash"))];
 
     public IReadOnlyDictionary<string, string> TextMap(string key)
@@ -165,6 +237,11 @@ internal sealed class YamlMap(string file, YamlMappingNode node, string path)
 
         return null;
     }
+
+    // Nothing that is named here (files, tables, programs) can have one in its name.
+    private string Plain(YamlScalarNode scalar, string field) => scalar.Value?.Contains('\0', StringComparison.Ordinal) is true
+        ? throw new ConfigurationException(file, scalar.Start.Line, field, "contains a NUL character", scalar.Value, "remove it")
+        : scalar.Value ?? "";
 
     private static bool IsNull(YamlScalarNode scalar) =>
         scalar.Style == ScalarStyle.Plain && scalar.Value is null or "~" or "null";

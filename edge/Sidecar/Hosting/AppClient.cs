@@ -31,9 +31,18 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
         return request;
     }
 
-    /// <summary>The path as the caller wrote it: %2F must not turn into a slash on the way.</summary>
-    public static Uri RawUri(string address, string pathAndQuery) =>
-        new(address + pathAndQuery, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    /// <summary>The path as the caller wrote it: %2F must not turn into a slash on the way. What would end or split the request's first line is escaped.</summary>
+    public static Uri RawUri(string address, string pathAndQuery)
+    {
+        if (pathAndQuery.AsSpan().ContainsAnyExceptInRange('!', '~'))
+        {
+            pathAndQuery = string.Concat(System.Text.Encoding.UTF8.GetBytes(pathAndQuery).Select(b => b is >= (byte)'!' and <= (byte)'~' ? $"{(char)b}" : $"%{b:X2}"));
+        }
+
+        return Uri.TryCreate(address + pathAndQuery, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var uri)
+            ? uri
+            : throw Api.DaprError.Malformed("the method's path cannot be part of an address: shorten it, and write it without a fragment");
+    }
 
     public static void AddTrace(HttpRequestMessage request, string? traceParent, string? traceState, double samplingRate = 1)
     {
@@ -43,6 +52,10 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
             request.Headers.TryAddWithoutValidation("tracestate", traceState);
         }
     }
+
+    /// <summary>An app's own words for a message, whatever character set it claims.</summary>
+    public static async Task<string> ReadTextAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
+        System.Text.Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync(cancellationToken));
 
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
         invoker.SendAsync(request, cancellationToken);

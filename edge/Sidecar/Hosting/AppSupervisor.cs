@@ -201,7 +201,7 @@ internal sealed partial class AppSupervisor(
         using var request = client.NewRequest(app, HttpMethod.Get, "/dapr/config");
         using var response = await client.SendAsync(request, cancellationToken);
         return response.IsSuccessStatusCode
-            ? ActorConfiguration.Read(await response.Content.ReadAsByteArrayAsync(cancellationToken))
+            ? ActorConfiguration.Read(await response.Content.ReadAsByteArrayAsync(cancellationToken), app.Id)
             : ActorConfiguration.None;
     }
 

@@ -40,7 +40,7 @@ internal sealed partial class ComponentFactory
             ReadConnectionString(settings),
             layout,
             settings.Identifier("metadataTableName") ?? "dapr_metadata",
-            settings.Duration("timeout", TimeSpan.FromSeconds(1)) ?? settings.Duration("timeoutInSeconds", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
+            settings.Limit("timeout", TimeSpan.FromSeconds(1)) ?? settings.Limit("timeoutInSeconds", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
             ReadCleanupInterval(settings) ?? TimeSpan.FromHours(1));
         var key = $"postgres|{options.ConnectionString}|{definition.Version}|{options.Layout.Table}|{options.MetadataTable}";
         if (stores.TryGetValue(key, out var open))
@@ -71,11 +71,11 @@ internal sealed partial class ComponentFactory
         {
             var builder = new NpgsqlConnectionStringBuilder(text is null ? "" : PostgresConnectionString.ToNpgsql(text));
             builder.Host = settings.Text("hostaddr") ?? settings.Text("host") ?? builder.Host;
-            builder.Port = settings.Number("port") ?? builder.Port;
+            builder.Port = settings.Number("port", 1, 65_535) ?? builder.Port;
             builder.Database = settings.Text("database") ?? builder.Database;
             builder.Username = settings.Text("user") ?? builder.Username;
             builder.Password = settings.Text("password") ?? builder.Password;
-            builder.MaxPoolSize = settings.Number("maxConns") is { } max and > 0 ? max : builder.MaxPoolSize;
+            builder.MaxPoolSize = settings.Number("maxConns", most: 10_000) is { } max and > 0 ? max : builder.MaxPoolSize;
             if (string.IsNullOrEmpty(builder.Host))
             {
                 throw settings.Error("connectionString", "names no host", null, "write for example host=127.0.0.1 port=5432 user=dapr database=dapr");
@@ -140,7 +140,7 @@ internal sealed partial class ComponentFactory
             SqliteConnectionString.ToDataSource(text, app.Directory),
             settings.Identifier("tableName") ?? "state",
             settings.Identifier("metadataTableName") ?? "metadata",
-            settings.Duration("timeout", TimeSpan.FromSeconds(1)) ?? settings.Duration("timeoutInSeconds", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
+            settings.Limit("timeout", TimeSpan.FromSeconds(1)) ?? settings.Limit("timeoutInSeconds", TimeSpan.FromSeconds(1)) ?? TimeSpan.FromSeconds(20),
             settings.Duration("busyTimeout", TimeSpan.FromMilliseconds(1)) ?? TimeSpan.FromSeconds(2),
             !settings.Flag("disableWAL"),
             ReadCleanupInterval(settings) ?? TimeSpan.Zero);

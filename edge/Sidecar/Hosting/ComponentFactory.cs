@@ -1,3 +1,4 @@
+using System.Globalization;
 using RabbitMQ.Client.Exceptions;
 using RenderTrust.Sidecar.Bindings;
 using RenderTrust.Sidecar.Configuration;
@@ -137,10 +138,10 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
             ConsumerIsTransient = settings.HasUuid("consumerID"),
             RedeliverInterval = settings.Duration("redeliverInterval", TimeSpan.FromMilliseconds(1)) ?? TimeSpan.FromSeconds(60),
             ProcessingTimeout = settings.Duration("processingTimeout", TimeSpan.FromMilliseconds(1)) ?? TimeSpan.FromSeconds(15),
-            QueueDepth = settings.Number("queueDepth") ?? 100,
-            Concurrency = settings.Number("concurrency") ?? 10,
+            QueueDepth = settings.Number("queueDepth", 1, 100_000) ?? 100,
+            Concurrency = settings.Number("concurrency", 1, 10_000) ?? 10,
             MaxLengthApprox = settings.Number("maxLenApprox") ?? 0,
-            StreamTtl = settings.Duration("streamTTL", TimeSpan.FromSeconds(1)) ?? TimeSpan.Zero,
+            StreamTtl = settings.Duration("streamTTL", TimeSpan.FromSeconds(1), DaprDuration.Longest) ?? TimeSpan.Zero,
         };
         try
         {
@@ -182,7 +183,7 @@ internal sealed partial class ComponentFactory(TimeProvider time, ILoggerFactory
             RequeueInFailure = settings.Flag("requeueInFailure"),
             Prefetch = prefetch,
             Concurrency = concurrency ?? prefetch,
-            ReconnectWait = TimeSpan.FromSeconds(settings.Number("reconnectWaitSeconds") is { } wait and > 0 ? wait : 3),
+            ReconnectWait = TimeSpan.FromSeconds(settings.Number("reconnectWaitSeconds", most: 86_400) is { } wait and > 0 ? wait : 3),
             MessageTtl = settings.Number("ttlInSeconds") is { } ttl and > 0 ? TimeSpan.FromSeconds(ttl) : null,
             MaxLength = settings.Number("maxLen") ?? 0,
         };
@@ -259,13 +260,23 @@ internal sealed class ComponentSettings
         { } text => throw Error(name, "is not true or false", text, "write true or false"),
     };
 
-    public int? Number(string name) => Text(name) is not { Length: > 0 } text
+    public int? Number(string name, int least = 0, int most = int.MaxValue) => Text(name) is not { Length: > 0 } text
         ? null
-        : int.TryParse(text, out var number) && number >= 0 ? number : throw Error(name, "is not a whole number", text, "write a number of 0 or more");
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : throw Error(name, $"is not a whole number {(most == int.MaxValue ? $"of {least} or more" : $"from {least} to {most}")}", text, "write one");
 
-    public TimeSpan? Duration(string name, TimeSpan bareUnit) => Text(name) is not { Length: > 0 } text
+    /// <param name="most">By default what a timer can wait for.</param>
+    public TimeSpan? Duration(string name, TimeSpan bareUnit, TimeSpan? most = null) => Text(name) is not { Length: > 0 } text
         ? null
-        : DaprDuration.TryParseSetting(text, bareUnit, out var duration) ? duration : throw Error(name, "is not a duration", text, "write for example 30s or 5m");
+        : DaprDuration.TryParseSetting(text, bareUnit, out var duration) && duration <= (most ?? DaprDuration.LongestWait) && duration >= -DaprDuration.Longest
+            ? duration
+            : throw Error(name, $"is not a duration of at most {(most ?? DaprDuration.LongestWait).TotalDays} days", text, "write for example 30s or 5m");
+
+    /// <summary>A limit on how long something may take: zero and less are none.</summary>
+    public TimeSpan? Limit(string name, TimeSpan bareUnit) => Duration(name, bareUnit) is not { } limit
+        ? null
+        : limit > TimeSpan.Zero ? limit : throw Error(name, "is no time limit", Text(name), "write for example 20s");
 
     /// <summary>Table names cannot be parameters of a statement, so only plain ones are let through.</summary>
     public string? Identifier(string name) => Text(name) is not { Length: > 0 } text

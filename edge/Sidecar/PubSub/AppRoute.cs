@@ -52,7 +52,7 @@ internal sealed partial class AppRoute(HostedApp app, AppClient client, ILogger 
 
         try
         {
-            using var answer = JsonDocument.Parse(body);
+            using var answer = Api.StrictJson.Parse(body);
             var status = answer.RootElement.ValueKind == JsonValueKind.Object
                 ? answer.RootElement.EnumerateObject().FirstOrDefault(p => p.NameEquals("status")).Value
                 : default;

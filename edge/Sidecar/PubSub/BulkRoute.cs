@@ -163,7 +163,7 @@ internal sealed partial class BulkRoute : IEventSink, IAsyncDisposable
         var statuses = new Dictionary<string, DeliveryOutcome>(StringComparer.Ordinal);
         try
         {
-            using var answer = JsonDocument.Parse(body);
+            using var answer = Api.StrictJson.Parse(body);
             if (answer.RootElement.ValueKind == JsonValueKind.Object && answer.RootElement.TryGetProperty("statuses", out var list) && list.ValueKind == JsonValueKind.Array)
             {
                 foreach (var entry in list.EnumerateArray())

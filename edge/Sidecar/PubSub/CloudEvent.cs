@@ -87,7 +87,7 @@ internal static class CloudEvent
         }
 
         writer.WritePropertyName("data");
-        if (IsJson(mediaType) && IsValidJson(data.Span))
+        if (IsJson(mediaType) && Api.StrictJson.IsValid(data))
         {
             writer.WriteRawValue(data.Span, skipInputValidation: true);
             return;
@@ -101,8 +101,8 @@ internal static class CloudEvent
         JsonObject envelope;
         try
         {
-            envelope = JsonNode.Parse(published.Data.Span) as JsonObject
-                ?? throw Api.DaprError.Malformed("a CloudEvent must be a JSON object");
+            using var strict = Api.StrictJson.Parse(published.Data);
+            envelope = Fields(strict.RootElement);
         }
         catch (JsonException e)
         {
@@ -123,7 +123,7 @@ internal static class CloudEvent
         Default("specversion", SpecVersion);
         Default("time", State.StateHttp.Rfc3339(now));
         Default("traceparent", metadata.GetValueOrDefault("cloudevent.traceparent") ?? traceParent);
-        Default("traceid", metadata.GetValueOrDefault("cloudevent.traceid") ?? (string?)envelope["traceparent"] ?? traceParent);
+        Default("traceid", metadata.GetValueOrDefault("cloudevent.traceid") ?? TextOf(envelope["traceparent"]) ?? traceParent);
         Default("tracestate", metadata.GetValueOrDefault("cloudevent.tracestate") ?? published.TraceState ?? "");
         envelope["topic"] = published.Topic;
         envelope["pubsubname"] = published.PubSub;
@@ -151,6 +151,25 @@ internal static class CloudEvent
         }
     }
 
+    // Of a field that is there twice the last one counts, as everywhere else.
+    private static JsonObject Fields(JsonElement given)
+    {
+        if (given.ValueKind != JsonValueKind.Object)
+        {
+            throw Api.DaprError.Malformed("a CloudEvent must be a JSON object");
+        }
+
+        var fields = new JsonObject();
+        foreach (var field in given.EnumerateObject())
+        {
+            fields[field.Name] = JsonNode.Parse(field.Value.GetRawText());
+        }
+
+        return fields;
+    }
+
+    private static string? TextOf(JsonNode? field) => field?.GetValueKind() == JsonValueKind.String ? field.GetValue<string>() : null;
+
     // No broker here expires messages by itself, so the envelope carries the moment and delivery checks it.
     private static string? Expiration(IReadOnlyDictionary<string, string> metadata, DateTimeOffset now)
     {
@@ -159,7 +178,7 @@ internal static class CloudEvent
             return null;
         }
 
-        return long.TryParse(text, out var seconds) && seconds > 0
+        return long.TryParse(text, out var seconds) && seconds > 0 && seconds < (DateTimeOffset.MaxValue - now).TotalSeconds
             ? State.StateHttp.Rfc3339(now.AddSeconds(seconds))
             : throw Api.DaprError.Malformed($"ttlInSeconds '{text}' is not valid: write a number of seconds above 0");
     }
@@ -172,25 +191,6 @@ internal static class CloudEvent
 
     private static bool IsJson(string mediaType) =>
         mediaType is "application/json" || mediaType.EndsWith("+json", StringComparison.Ordinal);
-
-    private static bool IsValidJson(ReadOnlySpan<byte> data)
-    {
-        var reader = new Utf8JsonReader(data);
-        try
-        {
-            if (!reader.Read())
-            {
-                return false;
-            }
-
-            reader.Skip();
-            return !reader.Read();
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
-    }
 
     private static byte[] Write(Action<Utf8JsonWriter> fields)
     {

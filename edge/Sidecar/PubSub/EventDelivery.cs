@@ -53,7 +53,7 @@ internal sealed partial class EventDelivery(HostedApp app, Subscription subscrip
         string? traceState;
         try
         {
-            using var envelope = JsonDocument.Parse(body);
+            using var envelope = Api.StrictJson.Parse(body);
             if (envelope.RootElement.ValueKind != JsonValueKind.Object)
             {
                 LogNotAnEvent(logger, app.Id, message.Topic, "the message is not a JSON object");

@@ -48,7 +48,8 @@ internal static class PublishHttp
             return;
         }
 
-        context.Response.StatusCode = StatusCodes.Status500InternalServerError;
+        // An outage if there was one, else what the entries themselves got wrong.
+        context.Response.StatusCode = failed.Max(entry => entry.Error.HttpStatus);
         await DaprHttp.WriteJsonAsync(context, writer =>
         {
             writer.WriteStartObject();
@@ -57,7 +58,7 @@ internal static class PublishHttp
             {
                 writer.WriteStartObject();
                 writer.WriteString("entryId", entryId);
-                writer.WriteString("error", error);
+                writer.WriteString("error", error.Message);
                 writer.WriteEndObject();
             }
 

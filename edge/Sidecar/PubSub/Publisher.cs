@@ -20,7 +20,7 @@ internal static class Publisher
     }
 
     /// <summary>Each entry stands for itself; the answer names those that failed.</summary>
-    public static async Task<IReadOnlyList<(string EntryId, string Error)>> PublishManyAsync(
+    public static async Task<IReadOnlyList<(string EntryId, DaprError Error)>> PublishManyAsync(
         HostedApp app, PubSubComponent pubSub, string topic, IReadOnlyList<BulkEntry> entries,
         IReadOnlyDictionary<string, string> metadata, string? traceParent, string? traceState, CancellationToken cancellationToken)
     {
@@ -30,7 +30,7 @@ internal static class Publisher
             throw DaprError.Malformed("an entryId is used twice");
         }
 
-        var failed = new List<(string, string)>();
+        var failed = new List<(string, DaprError)>();
         foreach (var entry in entries)
         {
             var merged = new Dictionary<string, string>(metadata, StringComparer.OrdinalIgnoreCase);
@@ -45,7 +45,7 @@ internal static class Publisher
             }
             catch (DaprError e)
             {
-                failed.Add((entry.EntryId, e.Message));
+                failed.Add((entry.EntryId, e));
             }
         }
 

@@ -47,7 +47,14 @@ internal sealed class RoutingRule
 
     private sealed class Parser(string text, IReadOnlyList<string>? fields)
     {
+        // Each level is a call within a call, here and at every event; no rule that means something needs as many.
+        private const int DepthMax = 64;
+        private const int TermsMax = 1000;
+        private const int ShownMax = 60;
+
         private int at;
+        private int depth;
+        private int terms;
 
         public Func<JsonElement, object?> ParseAll()
         {
@@ -128,16 +135,35 @@ internal sealed class RoutingRule
 
         private Func<JsonElement, object?> Unary()
         {
-            if (Take("!"))
+            var isNegated = false;
+            var isAny = false;
+            while (Take("!"))
             {
-                var inner = Unary();
-                return e => inner(e) is false;
+                (isNegated, isAny) = (!isNegated, true);
             }
 
-            return Primary();
+            var inner = Primary();
+            return !isAny ? inner : isNegated ? e => inner(e) is false : e => inner(e) is true;
         }
 
         private Func<JsonElement, object?> Primary()
+        {
+            if (++terms > TermsMax)
+            {
+                throw new RuleException($"the rule has more than {TermsMax} terms");
+            }
+
+            if (++depth > DepthMax)
+            {
+                throw new RuleException($"the rule is nested deeper than {DepthMax} levels");
+            }
+
+            var term = Term();
+            depth--;
+            return term;
+        }
+
+        private Func<JsonElement, object?> Term()
         {
             SkipSpace();
             if (Take("("))
@@ -366,7 +392,7 @@ internal sealed class RoutingRule
         }
 
         private RuleException Unexpected() => new(at < text.Length
-            ? $"'{text[at..]}' at column {at + 1} is not understood here"
+            ? $"'{text.AsSpan(at, Math.Min(ShownMax, text.Length - at))}' at column {at + 1} is not understood here"
             : "the rule ends too early");
     }
 }

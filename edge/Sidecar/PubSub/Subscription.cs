@@ -43,10 +43,18 @@ internal sealed record Subscription(
     /// <summary>Reads the answer of <c>GET /dapr/subscribe</c>.</summary>
     public static IReadOnlyList<Subscription> Read(byte[] json, string appId)
     {
-        using var document = JsonDocument.Parse(json);
-        return document.RootElement.ValueKind == JsonValueKind.Array
-            ? [.. document.RootElement.EnumerateArray().Select((item, index) => From(ReadItem(item, index, appId)))]
-            : [];
+        try
+        {
+            using var document = StrictJson.Parse(json);
+            return document.RootElement.ValueKind == JsonValueKind.Array
+                ? [.. document.RootElement.EnumerateArray().Select((item, index) => From(ReadItem(item, index, appId)))]
+                : [];
+        }
+        catch (JsonException e)
+        {
+            throw new ConfigurationException($"{appId}/dapr/subscribe", (e.LineNumber ?? 0) + 1, "body", $"is not JSON ({e.Message})", null,
+                "answer with an array of {pubsubname, topic, route}");
+        }
     }
 
     private static SubscriptionDefinition ReadItem(JsonElement item, int index, string appId)
@@ -64,7 +72,7 @@ internal sealed record Subscription(
             Rules = rules,
             DefaultRoute = Text(item, "route") ?? Text(routes, "default"),
             Metadata = Find(item, "metadata") is { ValueKind: JsonValueKind.Object } metadata
-                ? metadata.EnumerateObject().ToDictionary(m => m.Name, m => m.Value.ToString(), StringComparer.OrdinalIgnoreCase)
+                ? DaprHttp.ReadTexts(metadata)
                 : new Dictionary<string, string>(),
             DeadLetterTopic = Text(item, "deadLetterTopic") is { Length: > 0 } topic ? topic : null,
             Bulk = Find(item, "bulkSubscribe") is { } bulk && Find(bulk, "enabled") is { ValueKind: JsonValueKind.True }

@@ -73,6 +73,7 @@ internal sealed partial class DaprService(ActorRuntime actors, ActorApi actorApi
     {
         var operations = request.Operations.Select(operation => operation.OperationType switch
         {
+            "upsert" or "delete" when operation.Request is null => throw DaprError.Malformed("an operation has no request"),
             "upsert" => ToRequest(operation.Request, delete: false),
             "delete" => ToRequest(operation.Request, delete: true),
             var other => throw StateComponent.NotAnOperation(other),
@@ -94,7 +95,7 @@ internal sealed partial class DaprService(ActorRuntime actors, ActorApi actorApi
         var failed = await Publisher.PublishManyAsync(app, app.Components.PubSub(request.PubsubName), request.Topic, entries, IgnoringCase(request.Metadata),
             context.RequestHeaders.GetValue("traceparent"), context.RequestHeaders.GetValue("tracestate"), context.CancellationToken);
         var response = new BulkPublishResponse();
-        response.FailedEntries.AddRange(failed.Select(entry => new BulkPublishResponseFailedEntry { EntryId = entry.EntryId, Error = entry.Error }));
+        response.FailedEntries.AddRange(failed.Select(entry => new BulkPublishResponseFailedEntry { EntryId = entry.EntryId, Error = entry.Error.Message }));
         return response;
     });
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Dapr.AppCallback.Autogen.Grpc.v1;
 using Dapr.Client.Autogen.Grpc.v1;
 using Google.Protobuf;
@@ -114,8 +113,12 @@ internal sealed class EventStream(IServerStreamWriter<SubscribeTopicEventsRespon
         using var document = JsonDocument.Parse(routed.Body);
         var envelope = document.RootElement;
         string Text(string name) => envelope.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
-        var rest = new JsonObject(envelope.EnumerateObject().Where(field => !Fields.Contains(field.Name))
-            .Select(field => KeyValuePair.Create(field.Name, JsonNode.Parse(field.Value.GetRawText()))));
+        var rest = new Struct();
+        foreach (var field in envelope.EnumerateObject().Where(field => !Fields.Contains(field.Name)))
+        {
+            rest.Fields[field.Name] = ToValue(field.Value);
+        }
+
         return new TopicEventRequest
         {
             Id = Text("id") is { Length: > 0 } id ? id : Guid.CreateVersion7().ToString(),
@@ -126,8 +129,33 @@ internal sealed class EventStream(IServerStreamWriter<SubscribeTopicEventsRespon
             Topic = routed.Message.Topic,
             PubsubName = Text("pubsubname"),
             Data = DataOf(envelope, CloudEvent.MediaType(Text("datacontenttype"))),
-            Extensions = rest.Count == 0 ? null : Struct.Parser.ParseJson(rest.ToJsonString()),
+            Extensions = rest.Fields.Count == 0 ? null : rest,
         };
+    }
+
+    private static Value ToValue(JsonElement element)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.Object:
+                var map = new Struct();
+                foreach (var field in element.EnumerateObject())
+                {
+                    map.Fields[field.Name] = ToValue(field.Value);
+                }
+
+                return Value.ForStruct(map);
+            case JsonValueKind.Array:
+                return Value.ForList([.. element.EnumerateArray().Select(ToValue)]);
+            case JsonValueKind.String:
+                return Value.ForString(element.GetString());
+            case JsonValueKind.Number:
+                return Value.ForNumber(element.GetDouble());
+            case JsonValueKind.True or JsonValueKind.False:
+                return Value.ForBool(element.GetBoolean());
+            default:
+                return Value.ForNull();
+        }
     }
 
     private static ByteString DataOf(JsonElement envelope, string mediaType)

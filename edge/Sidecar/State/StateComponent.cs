@@ -1,6 +1,8 @@
 using System.Data.Common;
 using System.Globalization;
 using Grpc.Core;
+using Microsoft.Data.Sqlite;
+using Npgsql;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Resilience;
 using StackExchange.Redis;
@@ -21,6 +23,7 @@ internal sealed record StateRequest(
 internal sealed class StateComponent(string name, IStateStore store, string? keyPrefix, bool isActorStore)
 {
     private const string Separator = "||";
+    private const int SqliteTooBig = 18;
 
     private ResilientStateStore? guarded;
 
@@ -57,7 +60,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, code, $"fail to get {string.Join(", ", keys)} from state store {name}: {e.Message}");
+            throw FailureOf(e, code, $"fail to get {string.Join(", ", keys)} from state store {name}: {e.Message}");
         }
     }
 
@@ -97,7 +100,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, code, $"failed {verb} state in state store {name}: {e.Message}");
+            throw FailureOf(e, code, $"failed {verb} state in state store {name}: {e.Message}");
         }
 
         switch (outcome)
@@ -127,7 +130,7 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         }
         catch (Exception e) when (IsStoreFailure(e))
         {
-            throw new DaprError(500, StatusCode.Internal, "ERR_STATE_TRANSACTION", $"error while executing state transaction: {e.Message}");
+            throw FailureOf(e, "ERR_STATE_TRANSACTION", $"error while executing state transaction: {e.Message}");
         }
 
         if (outcome != StateOutcome.Done)
@@ -147,6 +150,12 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
     /// <summary>The store failed, and not the caller or we.</summary>
     public static bool IsStoreFailure(Exception e) =>
         e is DbException or RedisException or TimeoutException or InvalidOperationException or System.Net.Sockets.SocketException;
+
+    /// <summary>What to tell the caller of a store's failure: a value or key that this store cannot hold is the caller's to change, all else is not.</summary>
+    public static DaprError FailureOf(Exception e, string code, string message) =>
+        e is PostgresException { SqlState: ['2', '2', ..] or ['5', '4', ..] } or SqliteException { SqliteErrorCode: SqliteTooBig }
+            ? new DaprError(400, StatusCode.InvalidArgument, code, message)
+            : new DaprError(500, StatusCode.Internal, code, message);
 
     /// <summary>Null where the caller gave none; zero for "never".</summary>
     public static TimeSpan? ReadTtl(IReadOnlyDictionary<string, string> metadata)
@@ -180,6 +189,11 @@ internal sealed class StateComponent(string name, IStateStore store, string? key
         if (key.Length == 0)
         {
             throw DaprError.Malformed("the key is empty");
+        }
+
+        if (key.Contains('\0', StringComparison.Ordinal))
+        {
+            throw DaprError.Malformed($"the key '{key.Replace("\0", "\\0", StringComparison.Ordinal)}' contains a NUL character, which not every store can keep");
         }
 
         if (key.Contains(Separator, StringComparison.Ordinal))

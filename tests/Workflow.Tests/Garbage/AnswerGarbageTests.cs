@@ -3,6 +3,7 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Grpc.Net.Client;
 using RenderTrust.TaskHubProtocol;
+using RenderTrust.TestKit;
 using RenderTrust.Workflow.Tests.EndToEnd;
 using Hub = RenderTrust.TaskHubProtocol.TaskHubSidecarService.TaskHubSidecarServiceClient;
 

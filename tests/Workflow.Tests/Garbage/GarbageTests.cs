@@ -5,6 +5,7 @@ using System.Text;
 using Grpc.Core;
 using Grpc.Net.Client;
 using RenderTrust.TaskHubProtocol;
+using RenderTrust.TestKit;
 using RenderTrust.Workflow.Tests.EndToEnd;
 
 namespace RenderTrust.Workflow.Tests.Garbage;
