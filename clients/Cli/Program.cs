@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using RenderTrust.Cli;
 using RenderTrust.Cli.Bench;
 using RenderTrust.Cli.Commands;
@@ -32,7 +33,8 @@ var root = new RootCommand("RenderTrust: render and AI jobs on GPUs that studios
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration
+    var parsed = root.Parse(args);
+    return parsed.Action is ParseErrorAction ? context.Report(UsageErrors.Of(parsed)) : await parsed.InvokeAsync(new InvocationConfiguration
     {
         EnableDefaultExceptionHandler = false,
 
@@ -51,6 +53,11 @@ catch (RenderTrustException exception)
 catch (Npgsql.NpgsqlException exception)
 {
     return context.Report(new CliException($"The database could not be asked: {exception.GetBaseException().Message}. If it has just been killed, the same command starts it again.", context.Platform.Log("setup")));
+}
+catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+{
+    // A file or folder that the user named, or one of ours on a disk that is full or belongs to somebody else: the message says which.
+    return context.Report(new CliException($"{exception.Message.TrimEnd('.')}. Check the path, its permissions and the free space."));
 }
 catch (OperationCanceledException)
 {

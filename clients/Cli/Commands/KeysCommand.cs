@@ -8,6 +8,8 @@ namespace RenderTrust.Cli.Commands;
 /// <summary>The creator's own keys, whose keys jobs are sealed for, and API keys for other A2A clients.</summary>
 internal static class KeysCommand
 {
+    private const int MostDays = 365;
+
     public static Command Create(CliContext context) => new("keys", "Keys: your own, the nodes', and API keys for other A2A clients.")
     {
         Show(context), Recipients(context), CreateApiKey(context), ListApiKeys(context), Revoke(context),
@@ -63,8 +65,13 @@ internal static class KeysCommand
         var command = new Command("create", "Make an API key; it is shown once.") { name, scopes, days, CreatorOptions.Profile, CreatorOptions.Json };
         command.SetAction(async (parsed, cancellationToken) =>
         {
+            if (parsed.GetValue(days) is < 1 or > MostDays)
+            {
+                throw new CliException($"--days is {parsed.GetValue(days)}. An API key lasts 1 to {MostDays} days.", exitCode: 2);
+            }
+
             using var client = CreatorOptions.Open(context, parsed);
-            var created = await client.Identity.CreateApiKeyAsync(new CreateApiKeyRequest(parsed.GetValue(name)!, parsed.GetValue(scopes)!, checked(parsed.GetValue(days) * 86_400)), cancellationToken);
+            var created = await client.Identity.CreateApiKeyAsync(new CreateApiKeyRequest(parsed.GetValue(name)!, parsed.GetValue(scopes)!, parsed.GetValue(days) * 86_400), cancellationToken);
             if (parsed.GetValue(CreatorOptions.Json))
             {
                 CliContext.WriteJson(created);

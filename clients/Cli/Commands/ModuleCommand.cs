@@ -43,7 +43,7 @@ internal static class ModuleCommand
             var path = parsed.GetValue(file)!;
             if (!path.Exists)
             {
-                throw new CliException($"There is no file {path}.", exitCode: 2);
+                throw new CliException($"There is no file {path}. Give the JSON of the version to publish; 'rendertrust module publish --help' names its members.", exitCode: 2);
             }
 
             PublishModuleRequest request;
@@ -54,7 +54,7 @@ internal static class ModuleCommand
             }
             catch (JsonException exception)
             {
-                throw new CliException($"{path}: {exception.Message}", exitCode: 2);
+                throw new CliException($"{path}:{(exception.LineNumber ?? 0) + 1}: {exception.Message.Split(" Path: ")[0]} Correct the file; 'rendertrust module publish --help' names its members.", exitCode: 2);
             }
 
             using var client = CreatorOptions.Open(context, parsed);

@@ -10,6 +10,8 @@ internal static class PlatformCommands
 {
     /// <summary>More simulated nodes than this share one process.</summary>
     private const int MostSimulatedProcesses = 8;
+    private const int MostSlots = 64;
+    private static readonly string[] Runners = ["auto", "docker", "bubblewrap", "process", "simulate"];
 
     private static readonly Option<string> Ports = new("--ports") { Description = "'fixed' takes the default ports, 'auto' free ones.", DefaultValueFactory = _ => "fixed" };
     private static readonly Option<string[]> Port = new("--port") { Description = "Moves one port: NAME=NUMBER, for example gateway=9090. May be repeated.", AllowMultipleArgumentsPerToken = false };
@@ -50,11 +52,18 @@ internal static class PlatformCommands
                 throw new CliException($"--nodes is {nodes}. One machine takes 0 to {most} with --runner {parsed.GetValue(Runner)}.", exitCode: 2);
             }
 
+            CheckRunner(parsed.GetValue(Runner)!);
+            if (parsed.GetValue(Slots) is < 1 or > MostSlots)
+            {
+                throw new CliException($"--slots is {parsed.GetValue(Slots)}. A node runs 1 to {MostSlots} units at the same time.", exitCode: 2);
+            }
+
             if (overflow is < 0 or > 64)
             {
                 throw new CliException($"--overflow is {overflow}. One machine takes 0 (off) to 64 agents.", exitCode: 2);
             }
 
+            CheckPostgres(parsed.GetValue(Postgres));
             var options = new PlatformOptions(
                 parsed.GetValue(Ports)!, parsed.GetValue(Port) ?? [], parsed.GetValue(Sidecar)!, parsed.GetValue(Postgres), "Development",
                 Overflow: overflow > 0 ? new LocalOverflow(overflow, parsed.GetValue(Slots), parsed.GetValue(Runner)!) : null, Components: parsed.GetValue(Components), OnlyPrint: parsed.GetValue(Print));
@@ -145,6 +154,28 @@ internal static class PlatformCommands
         if (PlatformState.Read(context.Platform) is { } state)
         {
             await LocalPlatform.StopAsync(context.Platform, state.Processes, new PostgresCluster(context.Platform, state.Ports["postgres"], state.ExternalPostgres), cancellationToken);
+        }
+    }
+
+    /// <summary>Before anything is started: a node would refuse it a minute later.</summary>
+    internal static void CheckRunner(string runner)
+    {
+        if (!Runners.Contains(runner))
+        {
+            throw new CliException($"--runner is '{runner}'. Use one of: {string.Join(", ", Runners)}.", exitCode: 2);
+        }
+    }
+
+    // Without its value: there is a password in it.
+    private static void CheckPostgres(string? connectionString)
+    {
+        try
+        {
+            _ = new Npgsql.NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException)
+        {
+            throw new CliException($"--postgres is no connection string ({exception.Message.TrimEnd('.')}). Write for example Host=127.0.0.1;Port=5432;Username=postgres;Password=...", exitCode: 2);
         }
     }
 

@@ -12,6 +12,8 @@ namespace RenderTrust.Cli.Commands;
 /// <summary>Seals a scene and submits it.</summary>
 internal static class SubmitCommand
 {
+    private const int MostCredits = 1_000_000;
+
     public static Command Create(CliContext context)
     {
         var scene = new Argument<string>("scene") { Description = "A .pov file; files beside it that it names travel with it." };
@@ -66,6 +68,21 @@ internal static class SubmitCommand
         if (frames is < 1 or > 100_000)
         {
             throw new CliException($"--frames is {frames}. A job takes 1 to 100000.", exitCode: 2);
+        }
+
+        if (width is < 1 or > 16_384 || height is < 1 or > 16_384)
+        {
+            throw new CliException($"--width is {width} and --height is {height}. A frame takes 1 to 16384 pixels each way.", exitCode: 2);
+        }
+
+        if (maxUnitSeconds is < 1 or > 86_400)
+        {
+            throw new CliException($"--max-unit-seconds is {maxUnitSeconds}. A frame may take 1 to 86400 device seconds.", exitCode: 2);
+        }
+
+        if (capCredits is <= 0 or > MostCredits)
+        {
+            throw new CliException($"--cap is {capCredits}. Give a number of credits above 0, up to {MostCredits}; without it the worst case is the cap.", exitCode: 2);
         }
 
         var (path, asset) = SceneFiles.Collect(scene);

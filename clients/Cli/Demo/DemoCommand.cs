@@ -27,6 +27,8 @@ internal static class DemoCommand
         var command = new Command("demo", "The main job, end to end, on this machine: sealed scene in, opened frames out, books checked.") { scene, frames, output, json, runner, components, ports, keep, chaos };
         command.SetAction(async (parsed, cancellationToken) =>
         {
+            PlatformCommands.CheckRunner(parsed.GetValue(runner)!);
+            var file = OutputFiles.Prepare("--json", parsed.GetValue(json));
             var watch = Stopwatch.StartNew();
             var settings = new DemoSettings(
                 parsed.GetValue(scene) ?? Path.Combine(context.RepositoryRoot, "edge/modules/povray/examples/storyboard/storyboard.pov"),
@@ -39,7 +41,7 @@ internal static class DemoCommand
                 result = await demo.RunAsync(cancellationToken);
             }
             // Whatever it was: a demo that fails says at which step, where its log is and what to do.
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception) when (exception is not (OperationCanceledException or CliException { ExitCode: 2 }))
             {
                 context.Console.MarkupLineInterpolated($"[red]✗ {demo.Step} failed:[/] {exception.Message}");
                 context.Console.MarkupLineInterpolated($"  [grey]log:[/] {(exception as CliException)?.LogPath ?? demo.LogFolder}");
@@ -57,9 +59,8 @@ internal static class DemoCommand
             }
 
             result = result with { TotalSeconds = Math.Round(watch.Elapsed.TotalSeconds, 1) };
-            if (parsed.GetValue(json) is { } file)
+            if (file is not null)
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
                 await File.WriteAllTextAsync(file, CliContext.ToJson(result) + "\n", CancellationToken.None);
             }
 

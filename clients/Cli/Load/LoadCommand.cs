@@ -23,9 +23,13 @@ internal static class LoadCommand
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            if (parsed.GetValue(nodes) < 1)
+            // Before the platform is started: a wrong number should not cost a minute.
+            foreach (var (option, least, most) in new[] { (rate, 1, 1000), (nodes, 1, LocalFleet.MostSimulatedNodes), (slots, 1, 64), (seconds, 1, 3600), (warmUp, 0, 3600), (recipients, 1, 1000), (units, 1, 100) })
             {
-                throw new CliException($"--nodes is {parsed.GetValue(nodes)}. Load needs at least 1.", exitCode: 2);
+                if (parsed.GetValue(option) is var given && (given < least || given > most))
+                {
+                    throw new CliException($"{option.Name} is {given}. Load takes {least} to {most}.", exitCode: 2);
+                }
             }
 
             await using var platform = await PrivatePlatform.StartAsync(

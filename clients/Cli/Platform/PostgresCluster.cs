@@ -14,6 +14,9 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
     private static readonly TimeSpan OrphanLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
 
+    /// <summary>For a server that somebody else keeps: it is there, or it will not come by waiting.</summary>
+    private static readonly TimeSpan ExternalAnswerLimit = TimeSpan.FromSeconds(10);
+
     public bool IsExternal => externalConnectionString is not null;
 
     public string LogPath => Path.Combine(paths.Root, "postgres.log");
@@ -187,7 +190,7 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
     }
 
     /// <summary>A server that recovers from a crash listens before it lets anybody in.</summary>
-    private static async Task WaitUntilItAnswersAsync(NpgsqlDataSource server, CancellationToken cancellationToken)
+    private async Task WaitUntilItAnswersAsync(NpgsqlDataSource server, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
         while (true)
@@ -197,9 +200,14 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
                 await using var connection = await server.OpenConnectionAsync(cancellationToken);
                 return;
             }
-            catch (NpgsqlException exception) when (exception.IsTransient && watch.Elapsed < AnswerLimit)
+            catch (NpgsqlException exception) when (exception.IsTransient && watch.Elapsed < (IsExternal ? ExternalAnswerLimit : AnswerLimit))
             {
                 await Task.Delay(100, cancellationToken);
+            }
+            catch (NpgsqlException exception) when (IsExternal)
+            {
+                var address = new NpgsqlConnectionStringBuilder(AdminConnectionString);
+                throw new CliException($"The database of --postgres, {address.Host}:{address.Port}, cannot be used: {exception.GetBaseException().Message.TrimEnd('.')}. Start it, or correct --postgres.");
             }
         }
     }

@@ -8,13 +8,15 @@ namespace RenderTrust.Cli.Platform;
 /// <summary>Writes the run's copy of <c>dapr.yaml</c>: the repository's file with this box's ports, paths and environment. Mode 0600, since connection strings are in it.</summary>
 internal static class SidecarConfiguration
 {
+    private const string Remedy = "Correct it, or take back the repository's own: git checkout dapr.yaml";
+
     /// <summary>The services of the repository's <c>dapr.yaml</c>.</summary>
     public static IReadOnlyList<ServiceProgram> ReadServices(PlatformPaths paths) =>
     [
-        .. ((YamlSequenceNode)Read(Source(paths)).Root.Children["apps"]).Children.Cast<YamlMappingNode>().Select(app => new ServiceProgram(
-            ((YamlScalarNode)app.Children["appID"]).Value!,
-            Path.GetFullPath(Path.Combine(paths.RepositoryRoot, ((YamlScalarNode)app.Children["appDirPath"]).Value!)),
-            [.. ((YamlSequenceNode)app.Children["command"]).Children.Select(word => ((YamlScalarNode)word).Value!)])),
+        .. Apps(paths, Read(Source(paths)).Root).Select(app => new ServiceProgram(
+            Text(paths, app, "appID"),
+            Path.GetFullPath(Path.Combine(paths.RepositoryRoot, Text(paths, app, "appDirPath"))),
+            [.. Child<YamlSequenceNode>(paths, app, "command").Children.Select(word => $"{word}")])),
     ];
 
     public static string FileOf(PlatformPaths paths) => Path.Combine(paths.Configuration, "dapr.yaml");
@@ -39,14 +41,18 @@ internal static class SidecarConfiguration
         shared.Children.Remove("resourcesPath");
         shared.Children["resourcesPaths"] = ResourcesOf(paths, broker);
         AddEnvironment(shared, common);
-        foreach (var app in ((YamlSequenceNode)root.Children["apps"]).Children.Cast<YamlMappingNode>())
+        foreach (var app in Apps(paths, root))
         {
-            var id = ((YamlScalarNode)app.Children["appID"]).Value!;
+            var id = Text(paths, app, "appID");
+            if (!ports.All.ContainsKey($"{id}.app"))
+            {
+                throw Wrong(paths, app, "appID", $"is '{id}', which is no service of this platform");
+            }
+
             app.Children["appPort"] = Number(ports[$"{id}.app"]);
             app.Children["daprHTTPPort"] = Number(ports[$"{id}.http"]);
             app.Children["daprGRPCPort"] = Number(ports[$"{id}.grpc"]);
-            var folder = ((YamlScalarNode)app.Children["appDirPath"]).Value!;
-            app.Children["appDirPath"] = new YamlScalarNode(Path.GetFullPath(Path.Combine(paths.RepositoryRoot, folder)));
+            app.Children["appDirPath"] = new YamlScalarNode(Path.GetFullPath(Path.Combine(paths.RepositoryRoot, Text(paths, app, "appDirPath"))));
             AddEnvironment(app, perApp(id));
         }
 
@@ -83,13 +89,32 @@ internal static class SidecarConfiguration
             using var reader = new StreamReader(source);
             stream.Load(reader);
         }
-        catch (Exception exception) when (exception is YamlDotNet.Core.YamlException or IOException)
+        catch (YamlDotNet.Core.YamlException exception)
         {
-            throw new CliException($"{source} could not be read: {exception.Message}", exitCode: 2);
+            throw new CliException($"{source}:{exception.Start.Line}: yaml: {exception.Message} {Remedy}", exitCode: 2);
+        }
+        // The parser's own state fails on some brackets that are never closed.
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidOperationException)
+        {
+            throw new CliException($"{source} could not be read: {exception.Message} {Remedy}", exitCode: 2);
         }
 
-        return (stream, (YamlMappingNode)stream.Documents[0].RootNode);
+        return stream.Documents is [{ RootNode: YamlMappingNode root }]
+            ? (stream, root)
+            : throw new CliException($"{source}:1: document: is not one mapping of field: value. {Remedy}", exitCode: 2);
     }
+
+    private static IEnumerable<YamlMappingNode> Apps(PlatformPaths paths, YamlMappingNode root) => Child<YamlSequenceNode>(paths, root, "apps").Children
+        .Select(app => app as YamlMappingNode ?? throw Wrong(paths, app, "apps", "has an item that is no mapping"));
+
+    private static string Text(PlatformPaths paths, YamlMappingNode map, string field) =>
+        Child<YamlScalarNode>(paths, map, field).Value is { Length: > 0 } text ? text : throw Wrong(paths, map, field, "is empty");
+
+    private static T Child<T>(PlatformPaths paths, YamlMappingNode map, string field) where T : YamlNode =>
+        map.Children.TryGetValue(field, out var found) && found is T node ? node : throw Wrong(paths, map, field, found is null ? "is missing" : "is of another kind");
+
+    private static CliException Wrong(PlatformPaths paths, YamlNode at, string field, string what) =>
+        new($"{Source(paths)}:{at.Start.Line}: {field}: {what}. {Remedy}", exitCode: 2);
 
     private static YamlScalarNode Number(int value) => new(value.ToString(CultureInfo.InvariantCulture));
 

@@ -63,7 +63,7 @@ internal static class Answers
 
     public static RenderTrustException Unreachable(Uri? address, Exception exception) => new(
         RenderTrustError.Unreachable,
-        $"{address?.GetLeftPart(UriPartial.Authority)} does not answer: {exception.GetBaseException().Message} Check that the platform runs and the address is right.",
+        $"{address?.GetLeftPart(UriPartial.Authority)} does not answer: {exception.GetBaseException().Message.TrimEnd('.')}. Check that the platform runs and the address is right.",
         exception);
 
     public static async Task<RenderTrustException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)

@@ -18,6 +18,7 @@ public sealed class CreatorProfile : IDisposable
 {
     private const string FactsFile = "profile.json";
     private const string DeviceKeyFile = "device.key.json";
+    private const string Remedy = "Restore the folder from a copy, check RENDERTRUST_PASSPHRASE, or move the folder away and make new keys with: rendertrust login.";
     private const string EncryptionKeyFile = "encryption.key.json";
 
     private static readonly JsonSerializerOptions Json = new(WireJson.Options) { WriteIndented = true };
@@ -70,13 +71,18 @@ public sealed class CreatorProfile : IDisposable
         }
         catch (JsonException exception)
         {
-            throw new RenderTrustException(RenderTrustError.InvalidProfile, $"{file} is damaged: {exception.Message}", exception);
+            throw new RenderTrustException(RenderTrustError.InvalidProfile, $"{file} is damaged: {Cause(exception)} {Remedy}", exception);
         }
         catch (Exception exception) when (exception is FileNotFoundException or SealingException)
         {
-            throw new RenderTrustException(RenderTrustError.InvalidProfile, exception.Message, exception);
+            throw new RenderTrustException(RenderTrustError.InvalidProfile, $"{exception.Message} {Remedy}", exception);
         }
     }
+
+    // A reader of JSON names places from 0, and our own types.
+    private static string Cause(JsonException exception) => exception.LineNumber is { } line ? $"line {line + 1} is not what login has written."
+        : exception.Message.Contains("RenderTrust.", StringComparison.Ordinal) ? "it lacks what login has written."
+        : exception.Message;
 
     /// <summary>A profile that lives in memory only, for tools that make many creators.</summary>
     internal static CreatorProfile InMemory(string folder, ProfileFacts facts, DeviceKey deviceKey, RecipientKeyPair encryptionKey) =>
