@@ -78,14 +78,26 @@ internal static class PlatformCommands
             }
 
             LocalPlatform platform;
-            context.Platform.CreateFolders();
-            using (await PlatformTurn.TakeAsync(context.Platform, cancellationToken))
+
+            // A start that is refused leaves no folder behind, so the first one takes its turn only when it is known to be possible.
+            var turn = Directory.Exists(context.Platform.Root) ? await PlatformTurn.TakeAsync(context.Platform, cancellationToken) : null;
+            try
             {
                 platform = await LocalPlatform.OpenAsync(context.Platform, options, cancellationToken);
+                if (turn is null)
+                {
+                    context.Platform.CreateFolders();
+                    turn = await PlatformTurn.TakeAsync(context.Platform, cancellationToken);
+                }
+
                 await context.Console.Status().StartAsync("Starting", async status =>
                 {
                     await StartAsync(platform, nodes, parsed.GetValue(Slots), parsed.GetValue(Runner)!, text => status.Status(text), cancellationToken);
                 });
+            }
+            finally
+            {
+                turn?.Dispose();
             }
 
             var report = StatusReport.Read(context.Platform)!;
