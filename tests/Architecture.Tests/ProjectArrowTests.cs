@@ -24,6 +24,7 @@ public sealed class ProjectArrowTests
         ["gateway/Gateway"] = ["libs/Contracts", "libs/ServiceDefaults", "libs/Postgres", "libs/A2A", "libs/EdgeProtocol"],
         ["edge/Agent"] = ["libs/Contracts", "libs/EdgeProtocol", "libs/Sealing", "libs/Telemetry"],
         ["edge/Sidecar"] = ["libs/Postgres", "libs/TaskHubProtocol", "libs/Telemetry"],
+        ["load/PlacementLoad"] = ["services/Scheduler"],
         ["load/WorkflowLoad"] = ["libs/compat/Dapr.Workflow"],
         ["clients/Client"] = ["libs/Contracts", "libs/A2A", "libs/Sealing"],
         ["load/JobLoad"] = ["clients/Client", "libs/compat/NBomber"],

@@ -18,7 +18,7 @@ internal static class BenchCommand
     // A figure without a target says so: every figure has the same members.
     private static readonly JsonSerializerOptions Json = new(WireJson.Options) { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.Never };
 
-    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "workflow", "invoke", "stateGet", "a2aGetTask", "seal"];
+    private static readonly string[] Known = [.. JobBenchmark.Names, "hold", "placement", "workflow", "invoke", "stateGet", "actor", "a2aGetTask", "seal"];
 
     public static Command Create(CliContext context)
     {
@@ -33,10 +33,10 @@ internal static class BenchCommand
                 throw new CliException($"There is no benchmark '{unknown}'. There are: {string.Join(", ", Known)}.", exitCode: 2);
             }
 
+            var file = OutputFiles.Prepare("--json", parsed.GetValue(json));
             var figures = await RunAsync(context, wanted, cancellationToken);
-            if (parsed.GetValue(json) is { } file)
+            if (file is not null)
             {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
                 await File.WriteAllTextAsync(file, JsonSerializer.Serialize(figures, Json) + "\n", cancellationToken);
             }
 
@@ -55,9 +55,11 @@ internal static class BenchCommand
         (string Name, Func<Task<IReadOnlyList<BenchFigure>>> RunAsync)[] others =
         [
             ("hold", () => HoldBenchmark.RunAsync(platform, cancellationToken)),
+            ("placement", () => PlacementBenchmark.RunAsync(context, platform, cancellationToken)),
             ("workflow", () => WorkflowBenchmark.RunAsync(context, platform, cancellationToken)),
             ("invoke", () => InvokeBenchmark.RunAsync(platform, cancellationToken)),
             ("stateGet", () => StateGetBenchmark.RunAsync(platform, cancellationToken)),
+            ("actor", () => ActorBenchmark.RunAsync(platform, cancellationToken)),
             ("a2aGetTask", () => GetTaskBenchmark.RunAsync(context, platform, cancellationToken)),
             ("seal", () => SealBenchmark.RunAsync(cancellationToken)),
         ];

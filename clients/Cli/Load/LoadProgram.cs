@@ -20,6 +20,9 @@ internal sealed record GetTaskResult(double RequestsPerSecond, double EchoesPerS
 /// <summary>As load/WorkflowLoad writes it.</summary>
 internal sealed record WorkflowRate(double PerSecond, double MedianMs);
 
+/// <summary>As load/PlacementLoad writes it.</summary>
+internal sealed record PlacementTimes(double P50Ms, double P99Ms, double PeerP50Ms, double PeerP99Ms);
+
 /// <summary>Runs the programs of load/ against a platform of this machine.</summary>
 internal static class LoadProgram
 {
@@ -47,6 +50,11 @@ internal static class LoadProgram
                 ["DAPR_API_TOKEN"] = LocalSecrets.ReadOrMake(platform.Platform.Paths.Keys, "dapr-api-token"),
             },
             output, cancellationToken);
+
+    /// <summary>The scheduler's rule alone, in a process of its own beside the platform.</summary>
+    public static Task<PlacementTimes> RunPlacementsAsync(CliContext context, PrivatePlatform platform, int nodes, int decisions, TextWriter output, CancellationToken cancellationToken) =>
+        StartAsync<PlacementTimes>(
+            context, platform.Platform, "PlacementLoad", ["placement", $"{nodes}", $"{decisions}"], new Dictionary<string, string>(), output, cancellationToken);
 
     private static Task<T> RunAsync<T>(CliContext context, LocalPlatform platform, IReadOnlyList<string> arguments, TextWriter output, CancellationToken cancellationToken) =>
         StartAsync<T>(
