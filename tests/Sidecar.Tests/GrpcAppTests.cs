@@ -16,7 +16,7 @@ namespace RenderTrust.Sidecar.Tests;
 public sealed class GrpcAppTests : IAsyncDisposable
 {
     private static readonly Marshaller<string> Text = Marshallers.Create<string>(text => Encoding.UTF8.GetBytes(text), bytes => Encoding.UTF8.GetString(bytes));
-    private static readonly Method<string, string> Say = new(MethodType.Unary, "test.Echo", "Say", Text, Text);
+    internal static readonly Method<string, string> Say = new(MethodType.Unary, "test.Echo", "Say", Text, Text);
     private static readonly Method<string, string> Talk = new(MethodType.DuplexStreaming, "test.Echo", "Talk", Text, Text);
 
     private readonly SidecarRig rig = new();
@@ -153,13 +153,15 @@ public sealed class GrpcAppTests : IAsyncDisposable
     {
         caller = rig.AddApp("caller", withPort: false);
         var echo = rig.AddApp("echo", extra: "    appProtocol: grpc\n");
-        app = await HostedTestApp.StartAsync(echo.AppPort, web => web.MapGrpcService<Echo>(), services =>
-        {
-            services.AddGrpc();
-            services.AddSingleton<IServiceMethodProvider<Echo>>(new EchoMethods());
-        }, protocols: HttpProtocols.Http2);
+        app = await StartEchoAsync(echo.AppPort);
         await rig.StartAsync();
     }
+
+    internal static Task<HostedTestApp> StartEchoAsync(int port) => HostedTestApp.StartAsync(port, web => web.MapGrpcService<Echo>(), services =>
+    {
+        services.AddGrpc();
+        services.AddSingleton<IServiceMethodProvider<Echo>>(new EchoMethods());
+    }, protocols: HttpProtocols.Http2);
 
     private async Task StartHttpAppAsync()
     {

@@ -7,11 +7,12 @@ internal static class Wait
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>Waits for a condition; an exception counts as "not yet" and is told when time runs out.</summary>
-    public static async Task UntilAsync(string what, Func<Task<bool>> condition, Func<object?>? seen = null)
+    public static async Task UntilAsync(string what, Func<Task<bool>> condition, Func<object?>? seen = null, TimeSpan? limit = null)
     {
+        var end = limit ?? Limit;
         var watch = Stopwatch.StartNew();
         Exception? last = null;
-        while (watch.Elapsed < Limit)
+        while (watch.Elapsed < end)
         {
             try
             {
@@ -28,9 +29,9 @@ internal static class Wait
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }
 
-        throw new TimeoutException($"Waited {Limit} until {what}; saw: {seen?.Invoke() ?? "-"}; last error: {last?.Message ?? "none"}");
+        throw new TimeoutException($"Waited {end} until {what}; saw: {seen?.Invoke() ?? "-"}; last error: {last?.Message ?? "none"}");
     }
 
-    public static Task UntilAsync(string what, Func<bool> condition, Func<object?>? seen = null) =>
-        UntilAsync(what, () => Task.FromResult(condition()), seen);
+    public static Task UntilAsync(string what, Func<bool> condition, Func<object?>? seen = null, TimeSpan? limit = null) =>
+        UntilAsync(what, () => Task.FromResult(condition()), seen, limit);
 }

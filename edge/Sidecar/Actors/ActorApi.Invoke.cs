@@ -2,6 +2,7 @@ using System.Globalization;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -13,9 +14,32 @@ internal sealed partial class ActorApi
         string? traceParent, string? traceState, CancellationToken cancellationToken)
     {
         DemandStore(actors.HostOf(actor.Type) ?? app);
-        var given = metadata.FirstOrDefault(entry => entry.Key.Equals(ReentrancyHeader, StringComparison.OrdinalIgnoreCase)).Value;
-        using var turn = await actors.EnterAsync(actor, string.IsNullOrEmpty(given) ? null : given, cancellationToken);
-        using var request = client.NewRequest(turn.Instance.App, HttpMethod.Put, $"{actor.Path}/method/{Uri.EscapeDataString(method)}");
+        var given = metadata.FirstOrDefault(entry => entry.Key.Equals(ActorRuntime.ReentrancyHeader, StringComparison.OrdinalIgnoreCase)).Value;
+        try
+        {
+            return await actors.CallAsync(
+                actor, $"/method/{Uri.EscapeDataString(method)}", string.IsNullOrEmpty(given) ? null : given,
+                request => Fill(request, data, metadata, traceParent, traceState),
+                async response =>
+                {
+                    var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+
+                    // An actor's own exception is a 200, too: its body is the answer.
+                    return response.IsSuccessStatusCode
+                        ? body
+                        : throw Failed($"error from actor service: ({((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}) {System.Text.Encoding.UTF8.GetString(body)}");
+                },
+                cancellationToken);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            throw Failed($"the app of actor type {actor.Type} does not answer: {e.Message}");
+        }
+    }
+
+    private static void Fill(
+        HttpRequestMessage request, ReadOnlyMemory<byte> data, IReadOnlyDictionary<string, string> metadata, string? traceParent, string? traceState)
+    {
         request.Content = new ReadOnlyMemoryContent(data);
         AppClient.AddTrace(request, traceParent, traceState);
         foreach (var (name, value) in metadata.Where(entry => !IsOurs(entry.Key)))
@@ -25,31 +49,11 @@ internal sealed partial class ActorApi
                 request.Content.Headers.TryAddWithoutValidation(name, value);
             }
         }
-
-        if (turn.ReentrancyId is { } id)
-        {
-            request.Headers.TryAddWithoutValidation(ReentrancyHeader, id);
-        }
-
-        try
-        {
-            using var response = await client.SendAsync(request, cancellationToken);
-            var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-
-            // An actor's own exception is a 200, too: its body is the answer.
-            return response.IsSuccessStatusCode
-                ? body
-                : throw Failed($"error from actor service: ({((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}) {System.Text.Encoding.UTF8.GetString(body)}");
-        }
-        catch (Exception e) when (e is HttpRequestException or IOException)
-        {
-            throw Failed($"the app {turn.Instance.App.Id} does not answer at {turn.Instance.App.Address}: {e.Message}");
-        }
     }
 
     private static DaprError Failed(string cause) => new(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD", $"error invoke actor method: {cause}");
 
     // What the sidecar itself says, and what belongs to one connection.
     private static bool IsOurs(string header) => header.ToLowerInvariant() is
-        "dapr-api-token" or "dapr-reentrancy-id" or "traceparent" or "tracestate" or "host" or "content-length" or "connection" or "transfer-encoding" or "te" or "upgrade";
+        PeerHeaders.Secret or PeerHeaders.Callee or PeerHeaders.ActorToken or "dapr-api-token" or "dapr-reentrancy-id" or "traceparent" or "tracestate" or "host" or "content-length" or "connection" or "transfer-encoding" or "te" or "upgrade";
 }

@@ -1,23 +1,27 @@
 using Grpc.Core;
+using Npgsql;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Configuration;
 using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.State;
+using RenderTrust.Sidecar.Workflows;
 
 namespace RenderTrust.Sidecar.Actors;
 
 /// <summary>What both protocols offer of actors, for the app whose sidecar was called. Calls over HTTP are forwarded as they come, by <see cref="ActorsHttp"/>.</summary>
-internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, Reminders reminders, AppClient client)
+internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, Reminders reminders)
 {
-    public const string ReentrancyHeader = "Dapr-Reentrancy-Id";
-
     public async Task<StateEntry?> GetStateAsync(HostedApp app, ActorKey actor, string key, CancellationToken cancellationToken)
     {
         RefuseReserved(actor);
         var store = DemandStore(app);
         try
         {
-            return (await store.Store.GetAsync([StateKey(app, actor, key)], cancellationToken))[0];
+            var hold = actors.Active(actor)?.Hold;
+            var entry = (await store.Store.GetAsync([StateKey(app, actor, key)], cancellationToken))[0];
+
+            // Asked afterwards: what was read while the actor was certainly ours is what it last wrote.
+            return hold is null || await hold.Directory.ConfirmAsync(hold, cancellationToken) ? entry : throw Lost(actor);
         }
         catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
@@ -29,7 +33,7 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
     {
         RefuseReserved(actor);
         var store = DemandStore(app);
-        if (actors.HostOf(actor.Type) != app || !actors.IsActive(actor))
+        if (actors.HostOf(actor.Type) != app || actors.Active(actor) is not { } instance)
         {
             throw new DaprError(400, StatusCode.Internal, "ERR_ACTOR_INSTANCE_MISSING", $"actor instance is missing: {actor} is not active on {app.Id}");
         }
@@ -37,7 +41,11 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
         var writes = operations.Select(operation => ToWrite(app, actor, operation)).ToList();
         try
         {
-            await store.Store.TransactAsync(writes, cancellationToken);
+            await (instance.Hold is { } hold ? hold.Directory.WriteAsync(hold, writes, cancellationToken) : store.Store.TransactAsync(writes, cancellationToken));
+        }
+        catch (PostgresException e) when (e.SqlState == WorkflowSchema.Fenced)
+        {
+            throw Lost(actor);
         }
         catch (Exception e) when (StateComponent.IsStoreFailure(e))
         {
@@ -68,6 +76,9 @@ internal sealed partial class ActorApi(ActorRuntime actors, ActorTimers timers, 
         app.Components.ActorStore
         ?? throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_RUNTIME_NOT_FOUND",
             $"the state store is not configured to use the actor runtime: {app.Id} has no component with actorStateStore \"true\"");
+
+    private static DaprError Lost(ActorKey actor) => new(500, StatusCode.FailedPrecondition, "ERR_ACTOR_OWNER_CHANGED",
+        $"this host has lost actor {actor} while its turn ran (it hung, or its database was away): nothing was read or written; call the actor again");
 
     private static void RefuseReserved(ActorKey actor)
     {

@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
-using System.Globalization;
-using Grpc.Core;
-using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -14,46 +12,71 @@ internal readonly record struct ActorKey(string Type, string Id)
     public override string ToString() => $"{Type}/{Id}";
 }
 
-internal sealed class ActorInstance(ActorKey key, HostedApp app, ActorTypeSettings settings)
+/// <param name="hold">Null where the actor's store knows no other hosts.</param>
+internal sealed class ActorInstance(ActorKey key, HostedApp app, ActorTypeSettings settings, Hold? hold)
 {
+    private readonly Lock gate = new();
+    private Task? retired;
+
     public ActorKey Key => key;
     public HostedApp App => app;
     public ActorTypeSettings Settings => settings;
+    public Hold? Hold => hold;
     public TurnLock Lock { get; } = new(settings.ReentrancyEnabled, settings.ReentrancyDepthMax);
     public DateTimeOffset LastUsed { get; set; }
+
+    /// <summary>An actor ends once, whoever asks for it first.</summary>
+    public Task RetireAsync(Func<Task> end)
+    {
+        lock (gate)
+        {
+            return retired ??= end();
+        }
+    }
 }
 
-/// <summary>A turn that is being taken; disposing it ends it.</summary>
-internal sealed class ActorTurn(ActorInstance instance, string? reentrancyId, TimeProvider time) : IDisposable
+/// <summary>A turn that is being taken here, or the host that is to take it; disposing it ends it.</summary>
+internal sealed class ActorTurn(Callee callee, ActorInstance? instance, string? reentrancyId, TimeProvider time) : IDisposable
 {
-    public ActorInstance Instance => instance;
+    public Callee Callee => callee;
+
+    public bool IsElsewhere => instance is null;
 
     /// <summary>Null where the type is not reentrant: then the header is neither made nor looked at.</summary>
     public string? ReentrancyId => reentrancyId;
 
+    /// <summary>Grows with each change of the actor's owner. Null where there is only one host.</summary>
+    public long? Token => instance?.Hold?.Token;
+
     public void Dispose()
     {
-        instance.LastUsed = time.GetUtcNow();
-        instance.Lock.Exit();
+        if (instance is not null)
+        {
+            instance.LastUsed = time.GetUtcNow();
+            instance.Lock.Exit();
+        }
     }
 }
 
-/// <summary>Which app hosts which actor type, which actors are active, whose turn it is. Placement is simple: one host per type.</summary>
+/// <summary>Which app hosts which actor type, which actors are active, whose turn it is. Where several hosts share a database, an actor is active at one of them.</summary>
 internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, ILogger<ActorRuntime> logger) : IAsyncDisposable
 {
-    // daprd asks five times, a second apart, for an actor's host that is missing or moving.
-    private static readonly TimeSpan HostWait = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan HostPoll = TimeSpan.FromMilliseconds(100);
-
     private readonly ConcurrentDictionary<string, HostedApp> hosts = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<ActorKey, ActorInstance> instances = new();
+    private readonly ConcurrentDictionary<ActorInstance, bool> lingering = new();
     private readonly ConcurrentDictionary<string, Task> scans = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource stopping = new();
 
     /// <summary>Set once, before the first app registers.</summary>
     public Func<IReadOnlyList<HostedApp>> AllApps { get; set; } = () => [];
 
+    /// <summary>Set once, before the first app registers.</summary>
+    public HostDirectories Directories { get; set; } = HostDirectories.None;
+
     public event Action? HostsChanged;
+
+    /// <summary>Actors that other hosts have from now on; what was kept for them in memory goes.</summary>
+    public event Action<Func<ActorKey, bool>>? Left;
 
     public IReadOnlyList<(string AppId, string Type)> HostedTypes => [.. hosts.Select(entry => (entry.Value.Id, entry.Key))];
 
@@ -81,108 +104,43 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
             hosts.TryRemove(type, out _);
         }
 
+        var ended = Task.WhenAll(instances.Values.Where(instance => instance.App == app).Select(instance => RetireAsync(instance, isGone)));
         HostsChanged?.Invoke();
-        await Task.WhenAll(instances.Values.Where(instance => instance.App == app).Select(async instance =>
-        {
-            if (!isGone)
-            {
-                var entered = instance.Settings.DrainRebalanced && await DrainAsync(instance);
-                await DeactivateAsync(instance);
-                if (entered)
-                {
-                    instance.Lock.Exit();
-                }
-            }
+        await ended;
+    }
 
-            Forget(instance);
-        }));
+    /// <summary>The actors of these slots become active elsewhere. Their apps hear of it, each after its running turn unless its type does not drain.</summary>
+    public async Task RetireAsync(HostDirectory directory, Func<string, short, bool> isLeft)
+    {
+        await Task.WhenAll(instances.Values
+            .Where(instance => instance.Hold is { } hold && hold.Directory == directory && isLeft(hold.Type, hold.Slot))
+            .Select(instance => RetireAsync(instance, isGone: false)));
+        Left?.Invoke(key => hosts.TryGetValue(key.Type, out var app) && Directories.For(app) == directory && isLeft(key.Type, SlotRules.SlotOf(key.Id)));
+    }
+
+    /// <summary>Where a turn outlives its actor's deactivation here.</summary>
+    public IReadOnlySet<short> BusySlots(string type)
+    {
+        foreach (var (instance, _) in lingering.Where(entry => !entry.Key.Lock.IsRunning))
+        {
+            lingering.TryRemove(instance, out _);
+        }
+
+        return lingering.Keys.Where(instance => instance.Key.Type == type).Select(instance => instance.Hold!.Slot).ToHashSet();
     }
 
     public HostedApp? HostOf(string type) => hosts.GetValueOrDefault(type);
 
-    public bool IsActive(ActorKey key) => instances.ContainsKey(key);
+    public ActorInstance? Active(ActorKey key) => instances.GetValueOrDefault(key);
 
     public IReadOnlyList<(string Type, int Count)> ActiveActors(HostedApp app) =>
         [.. app.ActorConfiguration.Types.Keys.Select(type => (type, instances.Keys.Count(key => key.Type == type)))];
-
-    /// <summary>Waits for the actor's turn; activates it by the way.</summary>
-    public async Task<ActorTurn> EnterAsync(ActorKey key, string? reentrancyId, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var app = await RequireHostAsync(key, cancellationToken);
-            if (!app.ActorConfiguration.Types.TryGetValue(key.Type, out var settings))
-            {
-                throw NoAddress(key);
-            }
-
-            var instance = instances.GetOrAdd(key, static (k, state) => new ActorInstance(k, state.app, state.settings) { LastUsed = state.now },
-                (app, settings, now: time.GetUtcNow()));
-            var id = settings.ReentrancyEnabled ? reentrancyId ?? Guid.CreateVersion7().ToString() : null;
-            switch (await instance.Lock.EnterAsync(id, cancellationToken))
-            {
-                case TurnOutcome.Entered:
-                    return new ActorTurn(instance, id, time);
-                case TurnOutcome.TooDeep:
-                    throw new DaprError(500, StatusCode.ResourceExhausted, "ERR_ACTOR_STACK_DEPTH",
-                        $"maximum stack depth exceeded for actor {key}: maxStackDepth is {settings.ReentrancyDepthMax}");
-                case TurnOutcome.Closed:
-                default:
-                    continue;
-            }
-        }
-    }
-
-    /// <summary>Calls the actor for a timer or reminder, in its turn. True when the app asks that it should not recur.</summary>
-    public async Task<bool> CallBackAsync(ActorKey key, string path, byte[] body, CancellationToken cancellationToken)
-    {
-        using var turn = await EnterAsync(key, null, cancellationToken);
-        using var request = client.NewRequest(turn.Instance.App, HttpMethod.Put, key.Path + path);
-        request.Content = new ByteArrayContent(body);
-        request.Content.Headers.ContentType = new("application/json");
-        AppClient.AddTrace(request, null, null);
-        if (turn.ReentrancyId is { } id)
-        {
-            request.Headers.TryAddWithoutValidation("Dapr-Reentrancy-Id", id);
-        }
-
-        using var response = await client.SendAsync(request, cancellationToken);
-        if (!response.IsSuccessStatusCode)
-        {
-            throw new HttpRequestException($"the app answered {((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}: {await AppClient.ReadTextAsync(response, cancellationToken)}");
-        }
-
-        return response.Headers.TryGetValues("X-Daprremindercancel", out var values) && values.Any(value => value.Equals("true", StringComparison.OrdinalIgnoreCase));
-    }
 
     public async ValueTask DisposeAsync()
     {
         await stopping.CancelAsync();
         await Task.WhenAll(scans.Values);
         stopping.Dispose();
-    }
-
-    public static DaprError NoAddress(ActorKey key) => new(404, StatusCode.FailedPrecondition, "ERR_ACTOR_NO_ADDRESS",
-        $"did not find address for actor {key}: no hosted app has registered type {key.Type}");
-
-    private async Task<HostedApp> RequireHostAsync(ActorKey key, CancellationToken cancellationToken)
-    {
-        var startedAt = time.GetTimestamp();
-        while (true)
-        {
-            if (hosts.TryGetValue(key.Type, out var app))
-            {
-                return app;
-            }
-
-            // Only an app that is still to come can bring the type: when all are there, waiting would help nobody.
-            if (time.GetElapsedTime(startedAt) > HostWait || !AllApps().Any(candidate => candidate.State.Health is AppHealth.Starting or AppHealth.BackingOff))
-            {
-                throw NoAddress(key);
-            }
-
-            await Task.Delay(HostPoll, time, cancellationToken);
-        }
     }
 
     private async Task DeactivateIdleLoopAsync(string type, ActorTypeSettings settings, CancellationToken cancellationToken)
@@ -198,8 +156,7 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
                     // A turn under way is not idleness; the next scan looks again.
                     if (instance.Lock.TryEnter())
                     {
-                        await DeactivateAsync(instance);
-                        Forget(instance);
+                        await instance.RetireAsync(() => EndAsync(instance));
                         instance.Lock.Exit();
                     }
                 }
@@ -209,6 +166,32 @@ internal sealed partial class ActorRuntime(AppClient client, TimeProvider time, 
         {
             // The host stops; apps are told by UnregisterAsync.
         }
+    }
+
+    private Task RetireAsync(ActorInstance instance, bool isGone) => instance.RetireAsync(async () =>
+    {
+        if (isGone)
+        {
+            Forget(instance);
+            return;
+        }
+
+        var entered = instance.Settings.DrainRebalanced && await DrainAsync(instance);
+        await EndAsync(instance);
+        if (entered)
+        {
+            instance.Lock.Exit();
+        }
+        else if (instance.Hold is not null)
+        {
+            lingering[instance] = true;
+        }
+    });
+
+    private async Task EndAsync(ActorInstance instance)
+    {
+        await DeactivateAsync(instance);
+        Forget(instance);
     }
 
     /// <summary>Waits for the running turn and those before us. False when that takes longer than the type allows.</summary>

@@ -36,10 +36,10 @@ internal sealed partial class ActorTimers(ActorRuntime actors, TimeProvider time
         }
     }
 
-    /// <summary>The app is gone, and its timers with it.</summary>
-    public void UnregisterTypes(IEnumerable<string> types)
+    /// <summary>Their app is gone or they are another host's, and their timers with them.</summary>
+    public void UnregisterWhere(Func<ActorKey, bool> isGone)
     {
-        foreach (var (actor, name) in timers.Keys.Where(key => types.Contains(key.Item1.Type)).ToList())
+        foreach (var (actor, name) in timers.Keys.Where(key => isGone(key.Item1)).ToList())
         {
             Unregister(actor, name);
         }

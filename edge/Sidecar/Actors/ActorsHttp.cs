@@ -3,6 +3,7 @@ using System.Text.Json;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.State;
 
@@ -29,30 +30,58 @@ internal sealed class ActorsHttp(ActorRuntime actors, ActorApi api, Forwarder fo
 
     private async Task InvokeAsync(HttpContext context)
     {
-        var key = Key(context);
-        ActorApi.DemandStore(actors.HostOf(key.Type) ?? context.App());
-        var given = context.Request.Headers[ActorApi.ReentrancyHeader].ToString();
-        using var turn = await actors.EnterAsync(key, given.Length == 0 ? null : given, context.RequestAborted);
-        var path = $"{key.Path}/method/{Uri.EscapeDataString(context.Route("method"))}";
-        var outcome = await forwarder.ForwardAsync(context, turn.Instance.App, HttpMethod.Put, path, $"call actor {key.Type} of",
-            headers =>
+        var search = actors.Search(Key(context));
+        ActorApi.DemandStore(actors.HostOf(search.Key.Type) ?? context.App());
+        var given = context.Request.Headers[ActorRuntime.ReentrancyHeader].ToString();
+        byte[]? kept = null;
+        while (true)
+        {
+            using (var turn = await actors.EnterAsync(search, given.Length == 0 ? null : given, context.RequestAborted))
             {
-                if (turn.ReentrancyId is { } id && given.Length == 0)
+                if (turn.IsElsewhere || kept is not null)
                 {
-                    headers.TryAddWithoutValidation(ActorApi.ReentrancyHeader, id);
+                    // It may have to be sent to the next owner.
+                    kept ??= await DaprHttp.ReadBodyAsync(context);
+                    context.Request.Body = new MemoryStream(kept);
                 }
-            },
-            context.App().Resilience.ForActor(key.Type),
-            RefuseFailureAsync);
-        if (outcome is ForwardOutcome.TimedOut or ForwardOutcome.CircuitOpen)
-        {
-            throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD", $"error invoke actor method: ended by the resiliency policy of actor type {key.Type} ({outcome})");
-        }
 
-        if (outcome == ForwardOutcome.Unreachable)
+                if (await TryCallAsync(context, search.Key, turn, given))
+                {
+                    return;
+                }
+            }
+
+            await search.AgainAsync(ActorRuntime.OwnerWait, context.RequestAborted);
+        }
+    }
+
+    public static DaprError Unanswered(Callee callee) => new(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD", callee.App is { } app
+        ? $"error invoke actor method: the app {app.Id} does not answer at {app.Address}"
+        : $"error invoke actor method: the host at {callee.Address} that had the actor is gone; whether the call had an effect is unknown");
+
+    /// <summary>False when the actor is not there any more and nothing has been done.</summary>
+    private async Task<bool> TryCallAsync(HttpContext context, ActorKey key, ActorTurn turn, string given)
+    {
+        var isMisdirected = false;
+        var outcome = await forwarder.ForwardAsync(
+            context, turn.Callee, HttpMethod.Put, $"{key.Path}/method/{Uri.EscapeDataString(context.Route("method"))}", $"call actor {key.Type} of",
+            headers => ActorRuntime.AddTurn(headers, turn, given.Length == 0 ? null : given),
+            context.App().Resilience.ForActor(key.Type),
+            (http, response) =>
+            {
+                isMisdirected = turn.IsElsewhere && response.Headers.Contains(PeerHeaders.NotHere);
+                return isMisdirected ? Task.FromResult(true) : RefuseFailureAsync(http, response);
+            });
+        switch (outcome)
         {
-            throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD",
-                $"error invoke actor method: the app {turn.Instance.App.Id} does not answer at {turn.Instance.App.Address}");
+            case ForwardOutcome.TimedOut or ForwardOutcome.CircuitOpen:
+                throw new DaprError(500, StatusCode.Internal, "ERR_ACTOR_INVOKE_METHOD", $"error invoke actor method: ended by the resiliency policy of actor type {key.Type} ({outcome})");
+            case ForwardOutcome.NotReached when turn.IsElsewhere:
+                return false;
+            case ForwardOutcome.Unreachable or ForwardOutcome.NotReached:
+                throw Unanswered(turn.Callee);
+            default:
+                return !isMisdirected;
         }
     }
 

@@ -20,6 +20,16 @@ internal sealed class PostgresReminderStore(NpgsqlDataSource database, string ta
             await guard.ExecuteNonQueryAsync(cancellationToken);
         }
 
+        // DDL that has nothing to do still takes locks, and two of them in turn: a host that fires reminders meanwhile would be a deadlock.
+        await using (var find = new NpgsqlCommand("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'retries_max')", connection))
+        {
+            find.Parameters.Add(new NpgsqlParameter<string> { TypedValue = table });
+            if ((bool)(await find.ExecuteScalarAsync(cancellationToken))!)
+            {
+                return;
+            }
+        }
+
         await using var create = new NpgsqlCommand($"""
             CREATE TABLE IF NOT EXISTS {table} (
                 app_id text NOT NULL,

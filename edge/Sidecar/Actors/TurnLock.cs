@@ -23,6 +23,17 @@ internal sealed class TurnLock(bool reentrant, int depthMax)
     private int depth;
     private string? runningId;
 
+    public bool IsRunning
+    {
+        get
+        {
+            lock (gate)
+            {
+                return depth > 0;
+            }
+        }
+    }
+
     public async ValueTask<TurnOutcome> EnterAsync(string? reentrancyId, CancellationToken cancellationToken)
     {
         LinkedListNode<Waiter> node;

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http.Features;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.Rpc;
 
@@ -11,32 +12,38 @@ namespace RenderTrust.Sidecar.Api;
 /// The front of every endpoint: which app's port was called, may the caller call at all, is it an invocation;
 /// and at the end, refusals in daprd's shape.
 /// </summary>
-internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens tokens, InvokeMiddleware invoke, GrpcProxy proxy, ILogger<SidecarPipeline> logger)
+internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens tokens, InvokeMiddleware invoke, GrpcProxy proxy, PeerEndpoint peers, ILogger<SidecarPipeline> logger)
 {
     private readonly byte[]? apiToken = tokens.DaprApiToken is { } token ? Encoding.UTF8.GetBytes(token) : null;
 
     public Task HandleAsync(HttpContext context, RequestDelegate next)
     {
-        var app = apps.ByPort(context.Connection.LocalPort);
+        if (apps.ByPort(context.Connection.LocalPort) is not { } app)
+        {
+            // Until it is known whom the call is for, any app stands for the host.
+            context.Features.Set(apps.Apps[0]);
+            return GuardAsync(context, peers.HandleAsync);
+        }
+
         context.Features.Set(app);
         var isGrpc = context.Connection.LocalPort == app.Definition.GrpcPort;
         var path = context.Request.Path.Value!;
         if (apiToken is not null && !IsHealthPath(path) && !HasToken(context))
         {
-            return isGrpc ? GrpcErrorAsync(context, 16, "invalid api token") : PlainAsync(context, 401, "invalid api token");
+            return isGrpc ? GrpcProxy.RefuseAsync(context, 16, "invalid api token") : PlainAsync(context, 401, "invalid api token");
         }
 
         if (app.Configuration.Apis is { } apis && !apis.Allows(isGrpc || path.StartsWith("/v1.", StringComparison.Ordinal) ? path : "/v1.0/invoke", isGrpc))
         {
             return isGrpc
-                ? GrpcErrorAsync(context, 12, "requested endpoint is not available")
+                ? GrpcProxy.RefuseAsync(context, 12, "requested endpoint is not available")
                 : DaprHttp.WriteErrorAsync(context, 404, "ERR_NOT_FOUND", $"method {context.Request.Method} {path} is not available: the app's Configuration closes it (spec.api)");
         }
 
         if (isGrpc)
         {
             return GrpcProxy.NamedApp(context) is { } target
-                ? proxy.HandleAsync(context, app, target, (status, text) => GrpcErrorAsync(context, status, text))
+                ? proxy.HandleAsync(context, app, target)
                 : next(context);
         }
 
@@ -112,14 +119,6 @@ internal sealed partial class SidecarPipeline(AppDirectory apps, SidecarTokens t
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/plain";
         return context.Response.WriteAsync(text, context.RequestAborted);
-    }
-
-    private static Task GrpcErrorAsync(HttpContext context, int status, string text)
-    {
-        context.Response.ContentType = "application/grpc";
-        context.Response.Headers["grpc-status"] = $"{status}";
-        context.Response.Headers["grpc-message"] = Uri.EscapeDataString(text);
-        return Task.CompletedTask;
     }
 
     [LoggerMessage(LogLevel.Error, "App {AppId}: {Method} {Path} failed")]

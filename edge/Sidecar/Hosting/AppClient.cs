@@ -1,9 +1,16 @@
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.PubSub;
 
 namespace RenderTrust.Sidecar.Hosting;
 
 /// <summary>The sidecar's tokens: one that callers show to us, one that we show to the apps.</summary>
-internal sealed record SidecarTokens(string? DaprApiToken, string AppApiToken);
+internal sealed record SidecarTokens(string? DaprApiToken, string AppApiToken)
+{
+    /// <summary>What other hosts show to this one.</summary>
+    public string PeerSecret { get; } = NewSecret();
+
+    public static string NewSecret() => Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(24));
+}
 
 /// <summary>Calls to the apps. One pooled handler for everything: nothing is followed, decoded or remembered.</summary>
 internal sealed class AppClient(SidecarTokens tokens) : IDisposable
@@ -16,6 +23,7 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
         UseProxy = false,
         ActivityHeadersPropagator = null,
         ConnectTimeout = TimeSpan.FromSeconds(5),
+        EnableMultipleHttp2Connections = true,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
         // Header bytes pass through unjudged, as Kestrel read them.
         RequestHeaderEncodingSelector = static (_, _) => System.Text.Encoding.UTF8,
@@ -28,6 +36,23 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
     {
         var request = new HttpRequestMessage(method, RawUri(app.Address, pathAndQuery));
         request.Headers.TryAddWithoutValidation("dapr-api-token", tokens.AppApiToken);
+        return request;
+    }
+
+    /// <summary>The same call, to the app or to the host that has it.</summary>
+    public HttpRequestMessage NewRequest(Callee callee, HttpMethod method, string pathAndQuery)
+    {
+        if (callee.App is { } app)
+        {
+            return NewRequest(app, method, pathAndQuery);
+        }
+
+        var request = new HttpRequestMessage(method, RawUri(callee.Address, pathAndQuery))
+        {
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        request.Headers.TryAddWithoutValidation(PeerHeaders.Secret, callee.Peer!.Address.Secret);
         return request;
     }
 

@@ -108,7 +108,7 @@ internal sealed partial class AppSupervisor(
         }
         finally
         {
-            timers.UnregisterTypes(app.ActorConfiguration.Types.Keys);
+            timers.UnregisterWhere(actor => app.ActorConfiguration.Types.ContainsKey(actor.Type));
             await actors.UnregisterAsync(app, isGone: exited.IsCompleted || !cancellationToken.IsCancellationRequested);
             foreach (var ending in endings)
             {

@@ -106,5 +106,6 @@ internal sealed class AppDirectory
     public HostedApp? Find(string appId) =>
         byId.TryGetValue(appId, out var app) ? app : byId.Values.FirstOrDefault(other => other.Id.Equals(appId, StringComparison.OrdinalIgnoreCase));
 
-    public HostedApp ByPort(int port) => byPort[port];
+    /// <summary>Null for the port that other hosts call.</summary>
+    public HostedApp? ByPort(int port) => byPort.GetValueOrDefault(port);
 }

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using RenderTrust.Sidecar.Actors;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Configuration;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.Rpc;
 using RenderTrust.Sidecar.Invoke;
 using RenderTrust.Sidecar.PubSub;
@@ -88,18 +89,20 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     private readonly WebApplication web;
     private readonly List<AppSupervisor> supervisors;
     private readonly WorkflowEngines workflows;
+    private readonly HostDirectories directories;
     private readonly StatusFile status;
     private readonly IReadOnlyList<IAsyncDisposable> owned;
     private readonly ILogger logger;
     private bool isStopped;
 
     private SidecarHost(
-        WebApplication web, AppDirectory apps, SidecarLifetime lifetime, List<AppSupervisor> supervisors, WorkflowEngines workflows, StatusFile status,
+        WebApplication web, AppDirectory apps, SidecarLifetime lifetime, List<AppSupervisor> supervisors, WorkflowEngines workflows, HostDirectories directories, StatusFile status,
         IReadOnlyList<IAsyncDisposable> owned, ILogger logger)
     {
         this.web = web;
         this.supervisors = supervisors;
         this.workflows = workflows;
+        this.directories = directories;
         this.status = status;
         this.owned = owned;
         this.logger = logger;
@@ -126,7 +129,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
 
         // Step 2: connect to databases and brokers.
         var builder = NewBuilder(options, definitions.Max(app => app.MaxBodyBytes));
-        var tokens = new SidecarTokens(options.DaprApiToken, options.AppApiToken ?? Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(24)));
+        var tokens = new SidecarTokens(options.DaprApiToken, options.AppApiToken ?? SidecarTokens.NewSecret());
         var client = new AppClient(tokens);
         var lifetime = new SidecarLifetime();
         var loggers = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
@@ -162,8 +165,14 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         }
 
         var workflows = await OpenWorkflowsAsync(hosted, time, loggers, cancellationToken);
+        var directories = await HostDirectories.OpenAsync(apps, actors, time, loggers, cancellationToken);
+        actors.Directories = directories;
+        actors.Left += timers.UnregisterWhere;
         var forwarder = new Forwarder(client);
-        var actorApi = new ActorApi(actors, timers, reminders, client);
+        var actorApi = new ActorApi(actors, timers, reminders);
+        builder.Services.AddSingleton(directories);
+        builder.Services.AddSingleton(forwarder);
+        builder.Services.AddSingleton<PeerEndpoint>();
         builder.Services.AddSingleton(actors);
         builder.Services.AddSingleton(apps);
         builder.Services.AddSingleton(client);
@@ -178,7 +187,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             new DescriptorBinding<TaskHubService>(TaskhubReflection.Descriptor.Services.Single()));
         builder.Services.AddSingleton<IServiceMethodProvider<DaprService>>(
             new DescriptorBinding<DaprService>(DaprReflection.Descriptor.Services.Single(service => service.Name == "Dapr")));
-        var web = Build(builder, definitions, apps, tokens, forwarder, lifetime, loggers, new ActorsHttp(actors, actorApi, forwarder), actors, new WorkflowsHttp(workflowApi));
+        var web = Build(builder, definitions, apps, tokens, directories, lifetime, loggers, new ActorsHttp(actors, actorApi, forwarder), actors, new WorkflowsHttp(workflowApi));
         try
         {
             await web.StartAsync(cancellationToken);
@@ -189,6 +198,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             RefuseTakenPorts(definitions);
             throw;
         }
+
+        directories.Start(new PeerAddress(web.Urls.Single(url => apps.ByPort(new Uri(url).Port) is null), tokens.PeerSecret));
 
         // Step 4: the apps.
         var status = new StatusFile(options.StatusFile, apps, time);
@@ -210,7 +221,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             app, client, actors, timers, launcher, supervision, declarative[app.Id], time, loggers.CreateLogger<AppSupervisor>()));
         supervisors.ForEach(supervisor => supervisor.Start());
         LogStarted(logger, run.Path, hosted.Count);
-        return new SidecarHost(web, apps, lifetime, supervisors, workflows, status, [.. spans, timers, reminders, actors, factory, new Ending(() =>
+        return new SidecarHost(web, apps, lifetime, supervisors, workflows, directories, status, [.. spans, timers, reminders, actors, factory, new Ending(() =>
         {
             launcher.Dispose();
             client.Dispose();
@@ -232,6 +243,9 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         status.SetStopping();
         await Lifetime.EndAsync();
         await Task.WhenAll(supervisors.Select(supervisor => supervisor.DisposeAsync().AsTask()));
+
+        // Others may have our actors from here on; who still calls us hears that they are not here.
+        await directories.DisposeAsync();
 
         // Workers' streams end with the engines; the server would wait for them.
         await workflows.DisposeAsync();
@@ -294,7 +308,7 @@ internal sealed partial class SidecarHost : IAsyncDisposable
     }
 
     private static WebApplication Build(
-        WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, Forwarder forwarder,
+        WebApplicationBuilder builder, List<AppDefinition> definitions, AppDirectory apps, SidecarTokens tokens, HostDirectories directories,
         SidecarLifetime lifetime, ILoggerFactory loggers, ActorsHttp actorsHttp, ActorRuntime actors, WorkflowsHttp workflowsHttp)
     {
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -305,6 +319,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = null;
             kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
             kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.UTF8;
+            // For other hosts, on any port.
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
             foreach (var app in definitions)
             {
                 kestrel.Listen(IPAddress.Loopback, app.HttpPort, listen => listen.Protocols = HttpProtocols.Http1);
@@ -313,7 +329,8 @@ internal sealed partial class SidecarHost : IAsyncDisposable
         });
         var web = builder.Build();
         var pipeline = new SidecarPipeline(
-            apps, tokens, new InvokeMiddleware(apps, forwarder, loggers.CreateLogger<InvokeMiddleware>()), web.Services.GetRequiredService<GrpcProxy>(), loggers.CreateLogger<SidecarPipeline>());
+            apps, tokens, new InvokeMiddleware(directories, web.Services.GetRequiredService<Forwarder>(), loggers.CreateLogger<InvokeMiddleware>()),
+            web.Services.GetRequiredService<GrpcProxy>(), web.Services.GetRequiredService<PeerEndpoint>(), loggers.CreateLogger<SidecarPipeline>());
         web.Use(next => context => pipeline.HandleAsync(context, next));
         web.UseRouting();
         StateHttp.Map(web);

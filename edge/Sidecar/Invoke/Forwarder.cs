@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Invoke;
@@ -25,6 +26,9 @@ internal enum ForwardOutcome
 
     /// <summary>The target's circuit breaker is open.</summary>
     CircuitOpen = 5,
+
+    /// <summary>Nothing listens there: nothing of the call was sent.</summary>
+    NotReached = 6,
 }
 
 /// <summary>
@@ -42,23 +46,24 @@ internal sealed class Forwarder(AppClient client)
     {
         HeaderNames.Connection, HeaderNames.KeepAlive, HeaderNames.ProxyAuthenticate, HeaderNames.ProxyAuthorization, HeaderNames.ProxyConnection,
         HeaderNames.TE, HeaderNames.Trailer, HeaderNames.TransferEncoding, HeaderNames.Upgrade, HeaderNames.Host, HeaderNames.ContentLength,
-        HeaderNames.Expect, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id",
+        HeaderNames.Expect, PeerHeaders.Secret, PeerHeaders.Callee, PeerHeaders.ActorToken, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id",
     };
 
     /// <param name="verb">What the call is, for its span.</param>
     /// <param name="policy">The target's resiliency; null for none. A body is kept in memory where it may have to be sent again.</param>
     /// <param name="answerInstead">May look at the app's answer before anything of it is passed on, and answer itself: then true.</param>
     public async Task<ForwardOutcome> ForwardAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, string verb, Action<HttpRequestHeaders>? addHeaders, ResiliencePolicy? policy = null,
+        HttpContext context, Callee target, HttpMethod method, string pathAndQuery, string verb, Action<HttpRequestHeaders>? addHeaders, ResiliencePolicy? policy = null,
         Func<HttpContext, HttpResponseMessage, Task<bool>>? answerInstead = null)
     {
-        var cancellationToken = context.RequestAborted;
+        using var limit = target.Peer is null ? null : CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, target.Gone);
+        var cancellationToken = limit?.Token ?? context.RequestAborted;
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize < context.Request.ContentLength)
         {
             throw new BadHttpRequestException("Request body too large.", StatusCodes.Status413PayloadTooLarge);
         }
 
-        using var span = SidecarTrace.Begin(verb, target.Id, context.Request.Headers["traceparent"], context.Request.Headers["tracestate"]);
+        using var span = SidecarTrace.Begin(verb, target.AppId, context.Request.Headers["traceparent"], context.Request.Headers["tracestate"]);
         HttpResponseMessage response;
         try
         {
@@ -66,16 +71,17 @@ internal sealed class Forwarder(AppClient client)
                 ? await SendAsync(context, target, method, pathAndQuery, span, addHeaders, null, cancellationToken)
                 : await SendUnderAsync(policy, context, target, method, pathAndQuery, span, addHeaders, cancellationToken);
         }
-        catch (HttpRequestException e) when (!cancellationToken.IsCancellationRequested)
+        catch (HttpRequestException e) when (!context.RequestAborted.IsCancellationRequested)
         {
             span?.SetStatus(ActivityStatusCode.Error);
 
             // The caller's body was at fault (too large, malformed chunks), not the app.
-            return Find<BadHttpRequestException>(e) is { } refused ? throw refused : ForwardOutcome.Unreachable;
+            return Find<BadHttpRequestException>(e) is { } refused ? throw refused
+                : e.HttpRequestError == HttpRequestError.ConnectionError ? ForwardOutcome.NotReached : ForwardOutcome.Unreachable;
         }
         catch (OperationCanceledException)
         {
-            return cancellationToken.IsCancellationRequested ? ForwardOutcome.CallerGone : ForwardOutcome.Unreachable;
+            return context.RequestAborted.IsCancellationRequested ? ForwardOutcome.CallerGone : ForwardOutcome.Unreachable;
         }
         catch (Exception e) when (e is TimeoutException or CircuitOpenException)
         {
@@ -97,7 +103,7 @@ internal sealed class Forwarder(AppClient client)
     }
 
     private async Task<HttpResponseMessage> SendUnderAsync(
-        ResiliencePolicy policy, HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders,
+        ResiliencePolicy policy, HttpContext context, Callee target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders,
         CancellationToken cancellationToken)
     {
         var kept = policy.Retries ? await DaprHttp.ReadBodyAsync(context) : null;
@@ -119,14 +125,13 @@ internal sealed class Forwarder(AppClient client)
 
     /// <param name="kept">The whole body when it may have to be sent again; null streams it, and then only connecting is tried again.</param>
     private async Task<HttpResponseMessage> SendAsync(
-        HttpContext context, HostedApp target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders, byte[]? kept,
+        HttpContext context, Callee target, HttpMethod method, string pathAndQuery, Activity? span, Action<HttpRequestHeaders>? addHeaders, byte[]? kept,
         CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
             // Not disposed: the handler owns it until the answer's body has been read.
             var request = client.NewRequest(target, method, pathAndQuery);
-            request.Version = HttpVersion.Version11;
             CopyHead(context, request, span, kept);
             addHeaders?.Invoke(request.Headers);
             try
@@ -134,11 +139,11 @@ internal sealed class Forwarder(AppClient client)
                 return await client.SendAsync(request, cancellationToken);
             }
             catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError && attempt < ConnectAttemptsMax && kept is null
-                && target.State.Health is not AppHealth.Stopped)
+                && target.App is { State.Health: not AppHealth.Stopped })
             {
                 // daprd tries an unreachable service three more times, a second apart. Nothing of the body has been sent
                 // when connecting failed, so it is still there to send; and an app that restarts is back within that time.
-                await Task.Delay(ConnectRetryDelay, target.Time, cancellationToken);
+                await Task.Delay(ConnectRetryDelay, target.App!.Time, cancellationToken);
             }
         }
     }
@@ -250,7 +255,7 @@ internal sealed class Forwarder(AppClient client)
         }
         catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
         {
-            if (cancellationToken.IsCancellationRequested)
+            if (context.RequestAborted.IsCancellationRequested)
             {
                 return ForwardOutcome.CallerGone;
             }

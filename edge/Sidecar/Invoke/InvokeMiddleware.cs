@@ -1,7 +1,9 @@
 using System.Text;
+using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 
 namespace RenderTrust.Sidecar.Invoke;
 
@@ -9,10 +11,10 @@ namespace RenderTrust.Sidecar.Invoke;
 /// Service invocation in its three forms: <c>/v1.0/invoke/{app}/method/{path}</c>, any path with a <c>dapr-app-id</c> header,
 /// and any path with the app id as basic-auth user. It runs before routing because it is the hot path.
 /// </summary>
-internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forwarder, ILogger<InvokeMiddleware> logger)
+internal sealed partial class InvokeMiddleware(HostDirectories hosts, Forwarder forwarder, ILogger<InvokeMiddleware> logger)
 {
     private const string Prefix = "/v1.0/invoke/";
-    private const string Method = "/method/";
+    private const string MethodPart = "/method/";
 
     public static bool IsInvoke(HttpContext context) => context.Request.Path.Value!.StartsWith(Prefix, StringComparison.Ordinal);
 
@@ -50,7 +52,7 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
 
         var rest = target.AsSpan(Prefix.Length);
         var slash = rest.IndexOf('/');
-        if (slash <= 0 || !rest[slash..].StartsWith(Method))
+        if (slash <= 0 || !rest[slash..].StartsWith(MethodPart))
         {
             return DaprHttp.WriteErrorAsync(context, 404, "ERR_DIRECT_INVOKE",
                 "failed getting app id either from the URL path or the header dapr-app-id");
@@ -59,7 +61,7 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
         var appId = Uri.UnescapeDataString(rest[..slash]);
 
         // Keeps the slash that ends "/method/": what follows is the app's own path.
-        return InvokeAsync(context, caller, appId, rest[(slash + Method.Length - 1)..].ToString());
+        return InvokeAsync(context, caller, appId, rest[(slash + MethodPart.Length - 1)..].ToString());
     }
 
     public Task InvokeNamedAsync(HttpContext context, HostedApp caller, string appId) =>
@@ -67,41 +69,77 @@ internal sealed partial class InvokeMiddleware(AppDirectory apps, Forwarder forw
 
     private async Task InvokeAsync(HttpContext context, HostedApp caller, string appId, string pathAndQuery)
     {
-        if (apps.Find(appId) is not { HasPort: true } callee)
+        var candidates = hosts.Candidates(caller, appId);
+        if (candidates.Count == 0)
         {
             await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE",
-                $"failed to invoke, id: {appId}, err: no such app is hosted here; known apps: {string.Join(", ", apps.Apps.Select(app => app.Id))}");
+                $"failed to invoke, id: {appId}, err: no such app is hosted here; known apps: {hosts.KnownApps()}");
             return;
         }
 
-        if (callee.SpeaksGrpc)
+        foreach (var callee in candidates)
         {
-            await DaprHttp.WriteErrorAsync(context, 501, "ERR_DIRECT_INVOKE",
-                $"failed to invoke, id: {appId}, err: the app speaks gRPC; call its service on the sidecar's gRPC port with the metadata dapr-app-id");
-            return;
+            if (callee.App is { SpeaksGrpc: true })
+            {
+                await DaprHttp.WriteErrorAsync(context, SpeaksGrpc(appId));
+                return;
+            }
+
+            var outcome = await forwarder.ForwardAsync(context, callee, HttpMethod.Parse(context.Request.Method), pathAndQuery, "invoke", headers =>
+            {
+                headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
+                headers.TryAddWithoutValidation("dapr-callee-app-id", callee.AppId);
+                headers.TryAddWithoutValidation("dapr-caller-namespace", "default");
+                if (callee.Peer is not null)
+                {
+                    headers.TryAddWithoutValidation(PeerHeaders.Callee, Uri.EscapeDataString(callee.AppId));
+                }
+            }, caller.Resilience.ForApp(callee.AppId), callee.Peer is null ? null : RefuseMisdirectedAsync);
+
+            // Nothing has been sent, so that the next one can be asked; a host may just have died.
+            if (outcome != ForwardOutcome.NotReached || callee == candidates[^1])
+            {
+                await ReportAsync(context, caller, callee, outcome);
+                return;
+            }
+        }
+    }
+
+    public static DaprError SpeaksGrpc(string appId) => new(501, StatusCode.Unimplemented, "ERR_DIRECT_INVOKE",
+        $"failed to invoke, id: {appId}, err: the app speaks gRPC; call its service on the sidecar's gRPC port with the metadata dapr-app-id");
+
+    public static DaprError Unanswered(string appId, HostedApp callee) => new(500, StatusCode.Internal, "ERR_DIRECT_INVOKE",
+        $"failed to invoke, id: {appId}, err: the app does not answer at {callee.Address} (it is {callee.State.Health})");
+
+    // The app has left that host a moment ago. Part of the body may be gone with the call, so the caller must repeat it.
+    private static async Task<bool> RefuseMisdirectedAsync(HttpContext context, HttpResponseMessage response)
+    {
+        if (!response.Headers.Contains(PeerHeaders.NotHere))
+        {
+            return false;
         }
 
-        var outcome = await forwarder.ForwardAsync(context, callee, HttpMethod.Parse(context.Request.Method), pathAndQuery, "invoke", headers =>
-        {
-            headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
-            headers.TryAddWithoutValidation("dapr-callee-app-id", callee.Id);
-            headers.TryAddWithoutValidation("dapr-caller-namespace", "default");
-        }, caller.Resilience.ForApp(callee.Id));
+        await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE", "failed to invoke: the app has just left the host that had it, call again");
+        return true;
+    }
+
+    private async Task ReportAsync(HttpContext context, HostedApp caller, Callee callee, ForwardOutcome outcome)
+    {
         switch (outcome)
         {
-            case ForwardOutcome.Unreachable:
-                LogUnreachable(logger, caller.Id, callee.Id, callee.Address);
-                await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE",
-                    $"failed to invoke, id: {appId}, err: the app does not answer at {callee.Address} (it is {callee.State.Health})");
+            case ForwardOutcome.Unreachable or ForwardOutcome.NotReached:
+                LogUnreachable(logger, caller.Id, callee.AppId, callee.Address);
+                await DaprHttp.WriteErrorAsync(context, callee.App is { } app ? Unanswered(callee.AppId, app) : new DaprError(500, StatusCode.Internal, "ERR_DIRECT_INVOKE",
+                    $"failed to invoke, id: {callee.AppId}, err: the host at {callee.Address} that has the app does not answer"));
                 break;
             case ForwardOutcome.TimedOut or ForwardOutcome.CircuitOpen:
-                LogRefusedByPolicy(logger, caller.Id, callee.Id, outcome);
+                LogRefusedByPolicy(logger, caller.Id, callee.AppId, outcome);
                 await DaprHttp.WriteErrorAsync(context, 500, "ERR_DIRECT_INVOKE", outcome == ForwardOutcome.TimedOut
-                    ? $"failed to invoke, id: {appId}, err: timeout exceeded, raise it under spec.policies.timeouts of the Resiliency file"
-                    : $"failed to invoke, id: {appId}, err: circuit breaker is open");
+                    ? $"failed to invoke, id: {callee.AppId}, err: timeout exceeded, raise it under spec.policies.timeouts of the Resiliency file"
+                    : $"failed to invoke, id: {callee.AppId}, err: circuit breaker is open");
                 break;
             case ForwardOutcome.BrokeOff:
-                LogBrokeOff(logger, caller.Id, callee.Id);
+                LogBrokeOff(logger, caller.Id, callee.AppId);
                 break;
             default:
                 break;

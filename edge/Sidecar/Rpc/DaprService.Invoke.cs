@@ -5,6 +5,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Rpc;
@@ -23,17 +24,25 @@ internal sealed partial class DaprService
             throw DaprError.Malformed("id and message are required");
         }
 
-        var callee = FindCallee(services.GetRequiredService<AppDirectory>(), request.Id);
+        var callee = FindCallee(services.GetRequiredService<HostDirectories>(), app, request.Id);
         var client = services.GetRequiredService<AppClient>();
         async Task<HttpResponseMessage> SendAsync(CancellationToken token)
         {
             using var call = ToHttp(client, app, callee, message, context.RequestHeaders);
-            return await client.SendAsync(call, token);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(token, callee.Gone);
+            try
+            {
+                return await client.SendAsync(call, limit.Token);
+            }
+            catch (OperationCanceledException e) when (callee.Gone.IsCancellationRequested && !token.IsCancellationRequested)
+            {
+                throw new HttpRequestException($"the host at {callee.Address} that had the app is gone", e);
+            }
         }
 
         try
         {
-            using var response = app.Resilience.ForApp(callee.Id) is { } policy
+            using var response = app.Resilience.ForApp(callee.AppId) is { } policy
                 ? await policy.ExecuteAsync(SendAsync, context.CancellationToken)
                 : await SendAsync(context.CancellationToken);
             var body = await response.Content.ReadAsByteArrayAsync(context.CancellationToken);
@@ -48,18 +57,18 @@ internal sealed partial class DaprService
         }
     });
 
-    private static HostedApp FindCallee(AppDirectory apps, string appId)
+    private static Callee FindCallee(HostDirectories hosts, HostedApp caller, string appId)
     {
-        if (apps.Find(appId) is not { HasPort: true } callee)
+        if (hosts.Candidates(caller, appId) is not [var callee, ..])
         {
             throw new DaprError(500, StatusCode.Internal, "ERR_DIRECT_INVOKE", $"failed to invoke, id: {appId}, err: no such app is hosted here");
         }
 
-        return !callee.SpeaksGrpc ? callee : throw new DaprError(501, StatusCode.Unimplemented, "ERR_DIRECT_INVOKE",
+        return callee.App is not { SpeaksGrpc: true } ? callee : throw new DaprError(501, StatusCode.Unimplemented, "ERR_DIRECT_INVOKE",
             $"failed to invoke, id: {appId}, err: the app speaks gRPC and is not called by OnInvoke here; call its own service with the metadata dapr-app-id");
     }
 
-    private static HttpRequestMessage ToHttp(AppClient client, HostedApp caller, HostedApp callee, InvokeRequest message, Metadata headers)
+    private static HttpRequestMessage ToHttp(AppClient client, HostedApp caller, Callee callee, InvokeRequest message, Metadata headers)
     {
         var verb = message.HttpExtension?.Verb is { } given and not HTTPExtension.Types.Verb.None ? HttpMethod.Parse(given.ToString().ToUpperInvariant()) : HttpMethod.Post;
         var query = message.HttpExtension?.Querystring is { Length: > 0 } text ? "?" + text.TrimStart('?') : "";
@@ -73,7 +82,7 @@ internal sealed partial class DaprService
         foreach (var header in headers)
         {
             // Only this sidecar says who calls; HTTP/2's own headers and gRPC's mean nothing to the app.
-            if (!header.IsBinary && !header.Key.StartsWith("dapr-", StringComparison.Ordinal) && !header.Key.StartsWith("grpc-", StringComparison.Ordinal)
+            if (!header.IsBinary && !header.Key.StartsWith("dapr-", StringComparison.Ordinal) && !header.Key.StartsWith("grpc-", StringComparison.Ordinal) && !header.Key.StartsWith("rendertrust-", StringComparison.Ordinal)
                 && header.Key is not ("content-type" or "te" or "host" or "content-length" or "traceparent" or "tracestate"))
             {
                 request.Headers.TryAddWithoutValidation(header.Key, header.Value);
@@ -81,7 +90,12 @@ internal sealed partial class DaprService
         }
 
         request.Headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
-        request.Headers.TryAddWithoutValidation("dapr-callee-app-id", callee.Id);
+        request.Headers.TryAddWithoutValidation("dapr-callee-app-id", callee.AppId);
+        if (callee.Peer is not null)
+        {
+            request.Headers.TryAddWithoutValidation(PeerHeaders.Callee, Uri.EscapeDataString(callee.AppId));
+        }
+
         request.Headers.TryAddWithoutValidation("dapr-caller-namespace", "default");
         AppClient.AddTrace(request, headers.GetValue("traceparent"), headers.GetValue("tracestate"), caller.Configuration.SamplingRate);
         return request;

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Http.Features;
+using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.Sidecar.PubSub;
 
 namespace RenderTrust.Sidecar.Rpc;
@@ -10,7 +12,7 @@ namespace RenderTrust.Sidecar.Rpc;
 /// Carries a call of any gRPC service to the app that the metadata <c>dapr-app-id</c> names, and its answer back: frames and trailers pass
 /// as they are, in both directions at once, so every shape of call works without its protos.
 /// </summary>
-internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens, ILogger<GrpcProxy> logger) : IDisposable
+internal sealed partial class GrpcProxy(HostDirectories hosts, SidecarTokens tokens, ILogger<GrpcProxy> logger) : IDisposable
 {
     private const int Unimplemented = 12;
     private const int Unavailable = 14;
@@ -18,7 +20,7 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
     // What only this sidecar says, and what belongs to one connection.
     private static readonly HashSet<string> NotForwarded = new(StringComparer.OrdinalIgnoreCase)
     {
-        "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-callee-app-id", "dapr-caller-namespace", "host", "connection", "transfer-encoding", "content-length", "te",
+        PeerHeaders.Secret, PeerHeaders.Callee, PeerHeaders.ActorToken, "dapr-api-token", "dapr-app-id", "dapr-caller-app-id", "dapr-callee-app-id", "dapr-caller-namespace", "host", "connection", "transfer-encoding", "content-length", "te",
     };
 
     private readonly HttpMessageInvoker invoker = new(new SocketsHttpHandler
@@ -39,17 +41,19 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
             ? appId.ToString()
             : null;
 
-    public async Task HandleAsync(HttpContext context, HostedApp caller, string appId, Func<int, string, Task> refuse)
-    {
-        if (apps.Find(appId) is not { HasPort: true } callee)
-        {
-            await refuse(Unavailable, $"failed to invoke, id: {appId}, err: no such app is hosted here");
-            return;
-        }
+    /// <summary>Tries the first only: the messages of a stream cannot be sent twice.</summary>
+    public Task HandleAsync(HttpContext context, HostedApp caller, string appId) =>
+        hosts.Candidates(caller, appId) is [var callee, ..]
+            ? PassAsync(context, caller.Id, callee)
+            : RefuseAsync(context, Unavailable, $"failed to invoke, id: {appId}, err: no such app is hosted here");
 
-        if (!callee.SpeaksGrpc)
+    /// <param name="callerId">The app that calls, here or at another host.</param>
+    public async Task PassAsync(HttpContext context, string callerId, Callee callee)
+    {
+        if (callee.App is { SpeaksGrpc: false } app)
         {
-            await refuse(Unimplemented, $"failed to invoke, id: {appId}, err: the app speaks {callee.Definition.Protocol}; say appProtocol: grpc if it serves {context.Request.Path}");
+            await RefuseAsync(context, Unimplemented,
+                $"failed to invoke, id: {app.Id}, err: the app speaks {app.Definition.Protocol}; say appProtocol: grpc if it serves {context.Request.Path}");
             return;
         }
 
@@ -59,11 +63,18 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
             size.MaxRequestBodySize = null;
         }
 
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, callee.Gone);
         try
         {
-            using var request = NewRequest(context, caller, callee);
-            using var response = await invoker.SendAsync(request, context.RequestAborted);
-            await CopyAsync(response, context);
+            using var request = NewRequest(context, callerId, callee);
+            using var response = await invoker.SendAsync(request, limit.Token);
+            if (response.Headers.Contains(PeerHeaders.NotHere))
+            {
+                await RefuseAsync(context, Unavailable, $"failed to invoke, id: {callee.AppId}, err: the app has just left the host that had it, call again");
+                return;
+            }
+
+            await CopyAsync(response, context, limit.Token);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
         {
@@ -72,7 +83,7 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
                 return;
             }
 
-            LogFailed(logger, caller.Id, callee.Id, context.Request.Path, e.Message);
+            LogFailed(logger, callerId, callee.AppId, context.Request.Path, e.Message);
             if (context.Response.HasStarted)
             {
                 // A clean end would make a broken answer look whole.
@@ -80,13 +91,22 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
                 return;
             }
 
-            await refuse(Unavailable, $"failed to invoke, id: {appId}, err: {e.Message}");
+            await RefuseAsync(context, Unavailable, $"failed to invoke, id: {callee.AppId}, err: {e.Message}");
         }
     }
 
     public void Dispose() => invoker.Dispose();
 
-    private HttpRequestMessage NewRequest(HttpContext context, HostedApp caller, HostedApp callee)
+    /// <summary>In gRPC's own words: the call itself has worked, its status says that it did not.</summary>
+    public static Task RefuseAsync(HttpContext context, int status, string text)
+    {
+        context.Response.ContentType = "application/grpc";
+        context.Response.Headers["grpc-status"] = $"{status}";
+        context.Response.Headers["grpc-message"] = Uri.EscapeDataString(text);
+        return Task.CompletedTask;
+    }
+
+    private HttpRequestMessage NewRequest(HttpContext context, string callerId, Callee callee)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, AppClient.RawUri(callee.Address, context.Request.Path.ToUriComponent()))
         {
@@ -103,19 +123,28 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
         }
 
         request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
-        request.Headers.TryAddWithoutValidation("dapr-api-token", tokens.AppApiToken);
-        request.Headers.TryAddWithoutValidation("dapr-caller-app-id", caller.Id);
-        request.Headers.TryAddWithoutValidation("dapr-callee-app-id", callee.Id);
+        if (callee.Peer is { } peer)
+        {
+            request.Headers.TryAddWithoutValidation(PeerHeaders.Secret, peer.Address.Secret);
+            request.Headers.TryAddWithoutValidation(PeerHeaders.Callee, Uri.EscapeDataString(callee.AppId));
+        }
+        else
+        {
+            request.Headers.TryAddWithoutValidation("dapr-api-token", tokens.AppApiToken);
+        }
+
+        request.Headers.TryAddWithoutValidation("dapr-caller-app-id", callerId);
+        request.Headers.TryAddWithoutValidation("dapr-callee-app-id", callee.AppId);
         request.Headers.TryAddWithoutValidation("dapr-caller-namespace", "default");
         if (!context.Request.Headers.ContainsKey("traceparent"))
         {
-            request.Headers.TryAddWithoutValidation("traceparent", CloudEvent.NewTraceParent(caller.Configuration.SamplingRate));
+            request.Headers.TryAddWithoutValidation("traceparent", CloudEvent.NewTraceParent(context.App().Configuration.SamplingRate));
         }
 
         return request;
     }
 
-    private static async Task CopyAsync(HttpResponseMessage from, HttpContext context)
+    private static async Task CopyAsync(HttpResponseMessage from, HttpContext context, CancellationToken cancellationToken)
     {
         context.Response.StatusCode = (int)from.StatusCode;
         foreach (var (name, values) in from.Headers.NonValidated.Concat(from.Content.Headers.NonValidated))
@@ -132,7 +161,6 @@ internal sealed partial class GrpcProxy(AppDirectory apps, SidecarTokens tokens,
         // The head goes at once: a stream may say nothing for hours.
         await context.Response.StartAsync(context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
-        var cancellationToken = context.RequestAborted;
         await using var body = await from.Content.ReadAsStreamAsync(cancellationToken);
         var buffer = new byte[16 * 1024];
         int count;

@@ -91,6 +91,30 @@ internal sealed partial class PostgresStateStore : IStateStore
         return StateOutcome.Done;
     }
 
+    /// <summary>One transaction and one round trip, which fails as a whole with its first commands. None of the writes has an etag.</summary>
+    public async Task TransactAsync(IEnumerable<NpgsqlBatchCommand> fence, IReadOnlyList<StateWrite> writes, CancellationToken cancellationToken)
+    {
+        await using var batch = database.CreateBatch();
+        batch.Timeout = (int)options.Timeout.TotalSeconds;
+        foreach (var command in fence)
+        {
+            batch.BatchCommands.Add(command);
+        }
+
+        foreach (var write in writes)
+        {
+            using var bound = new NpgsqlCommand();
+            layout.TryBind(bound, write);
+            var command = new NpgsqlBatchCommand(bound.CommandText);
+            var parameters = bound.Parameters.ToArray();
+            bound.Parameters.Clear();
+            Array.ForEach(parameters, parameter => command.Parameters.Add(parameter));
+            batch.BatchCommands.Add(command);
+        }
+
+        await batch.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (sweep is not null)

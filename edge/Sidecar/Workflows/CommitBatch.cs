@@ -1,6 +1,7 @@
 using System.Text;
 using Google.Protobuf;
 using Npgsql;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Workflows;

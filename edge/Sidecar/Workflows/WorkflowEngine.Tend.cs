@@ -1,3 +1,4 @@
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Workflows;
@@ -141,7 +142,7 @@ internal sealed partial class WorkflowEngine
                     mailFor.Remove(key);
                     Continue(instance);
                 }
-                else if (time.GetElapsedTime(since) > HostSession.Lease)
+                else if (time.GetElapsedTime(since) > store.Schema.Session.Lease)
                 {
                     mailFor.Remove(key);
                 }

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Npgsql;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Workflows;
@@ -91,7 +92,7 @@ internal sealed partial class WorkflowEngine : IAsyncDisposable
             var startedAt = time.GetTimestamp();
             try
             {
-                await using var session = await HostSession.OpenAsync(store, time, cancellationToken);
+                await using var session = await HostSession.OpenAsync(await store.OpenSessionConnectionAsync(cancellationToken), store.Schema.Session, time, cancellationToken);
                 await ServeAsync(session, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -149,7 +150,7 @@ internal sealed partial class WorkflowEngine : IAsyncDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         try
         {
-            await ended.ReleaseAllAsync(limit.Token);
+            await ended.EndAsync([TakeOver.Command(store.Schema, ended.HostId)], limit.Token);
         }
         catch (Exception e) when (e is NpgsqlException or OperationCanceledException or InvalidOperationException)
         {

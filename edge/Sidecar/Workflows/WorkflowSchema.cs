@@ -1,4 +1,5 @@
 using Npgsql;
+using RenderTrust.Sidecar.Hosts;
 
 namespace RenderTrust.Sidecar.Workflows;
 
@@ -17,6 +18,8 @@ internal sealed class WorkflowSchema(string tablePrefix)
 
     /// <summary>SQLSTATE of that failure: someone else has taken over what we wanted to change.</summary>
     public const string Fenced = "RT001";
+
+    public SessionTable Session => new(Hosts, Expect, TimeSpan.FromSeconds(15));
 
     private string Levels => prefix + "_levels";
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Npgsql;
+using RenderTrust.Sidecar.Hosts;
 using RenderTrust.TaskHubProtocol;
 
 namespace RenderTrust.Sidecar.Workflows;
