@@ -13,6 +13,9 @@ public sealed class RedisServer : IAsyncLifetime
 
     public int Port { get; private set; }
 
+    /// <summary>Answers a write once it is on the disk.</summary>
+    public bool IsDurable { get; init; }
+
     public string Host
     {
         get
@@ -46,7 +49,8 @@ public sealed class RedisServer : IAsyncLifetime
 
     public async Task StartAsync()
     {
-        process = Process.Start(new ProcessStartInfo(binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--dir", directory!, "--logfile", "redis.log"]))!;
+        process = Process.Start(new ProcessStartInfo(binary!, ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--dir", directory!, "--logfile", "redis.log",
+            .. IsDurable ? (string[])["--appendonly", "yes", "--appendfsync", "always"] : []]))!;
         await Wait.UntilAsync("Redis listens", async () =>
         {
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);

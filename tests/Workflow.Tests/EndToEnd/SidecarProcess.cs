@@ -27,6 +27,14 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
 
     public int JsAppPort { get; } = TestPorts.Free();
 
+    /// <summary>An app that its test starts on <see cref="EventAppPort"/>, when there are <see cref="Brokers"/>.</summary>
+    public (int Http, int Grpc) Event { get; } = (TestPorts.Free(), TestPorts.Free());
+
+    public int EventAppPort { get; } = TestPorts.Free();
+
+    /// <summary>Address of a Redis and of a RabbitMQ, which become the pub/sub components "redis" and "rabbit".</summary>
+    public (string Redis, string Rabbit)? Brokers { get; init; }
+
     public string ApiToken { get; } = "token-of-the-sidecar";
 
     private static string Program => Path.Combine(
@@ -164,7 +172,39 @@ public sealed class SidecarProcess(TestDatabase database) : IAsyncDisposable
                 daprHTTPPort: {Js.Http}
                 daprGRPCPort: {Js.Grpc}
             """);
+        if (Brokers is var (redis, rabbit))
+        {
+            WriteEventApp(redis, rabbit);
+        }
     }
+
+    private void WriteEventApp(string redis, string rabbit)
+    {
+        WritePubSub("redis", "pubsub.redis", $"{{name: redisHost, value: \"{redis}\"}}, {{name: processingTimeout, value: 2s}}, {{name: redeliverInterval, value: 1s}}");
+        WritePubSub("rabbit", "pubsub.rabbitmq", $"{{name: connectionString, value: \"{rabbit}\"}}, "
+            + string.Join(", ", new[] { ("durable", "true"), ("deletedWhenUnused", "false"), ("deliveryMode", "2"), ("publisherConfirm", "true"), ("requeueInFailure", "true") }
+                .Select(setting => $"{{name: {setting.Item1}, value: \"{setting.Item2}\"}}")));
+        File.AppendAllText(Path.Combine(root, "dapr.yaml"), $"""
+
+              - appID: event
+                appDirPath: ./two
+                appPort: {EventAppPort}
+                daprHTTPPort: {Event.Http}
+                daprGRPCPort: {Event.Grpc}
+            """);
+    }
+
+    private void WritePubSub(string name, string type, string settings) => File.WriteAllText(Path.Combine(root, "resources", $"{name}.yaml"), $"""
+        apiVersion: dapr.io/v1alpha1
+        kind: Component
+        metadata:
+          name: {name}
+        spec:
+          type: {type}
+          version: v1
+          metadata: [{settings}]
+        scopes: [event]
+        """);
 
     private void Keep(object sender, DataReceivedEventArgs line)
     {

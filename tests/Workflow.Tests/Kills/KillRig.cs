@@ -43,15 +43,23 @@ internal sealed class KillRig : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static async Task<KillRig> StartAsync(TestDatabase database, int hosts, int workersEach)
+    /// <summary>Events and reminders beside the workflows, where there are brokers.</summary>
+    public EventApp? Events { get; private set; }
+
+    public static async Task<KillRig> StartAsync(TestDatabase database, int hosts, int workersEach, (string Redis, string Rabbit)? brokers = null)
     {
         var rig = new KillRig(database.AdminConnectionString);
         await rig.book.CreateAsync(Token);
         for (var host = 0; host < hosts; host++)
         {
-            var sidecar = new SidecarProcess(database);
+            var sidecar = new SidecarProcess(database) { Brokers = brokers };
             rig.Sidecars.Add(sidecar);
             await sidecar.StartAsync();
+            if (brokers is not null)
+            {
+                rig.Events = await EventApp.StartAsync(sidecar);
+            }
+
             for (var worker = 0; worker < workersEach; worker++)
             {
                 rig.Workers.Add(new WorkerProcess(sidecar.One.Grpc, sidecar.ApiToken, $"{database.AdminConnectionString};Maximum Pool Size=10"));
@@ -63,7 +71,8 @@ internal sealed class KillRig : IAsyncDisposable
         }
 
         rig.Starters = new Starters(rig.doors, Seed);
-        rig.starting = rig.Starters.RunAsync(Clients, rig.enough.Token, rig.abort.Token);
+        rig.starting = Task.WhenAll(
+            rig.Starters.RunAsync(Clients, rig.enough.Token, rig.abort.Token), rig.Events?.RunAsync(KillRig.Seed, rig.enough.Token, rig.abort.Token) ?? Task.CompletedTask);
         return rig;
     }
 
@@ -86,6 +95,11 @@ internal sealed class KillRig : IAsyncDisposable
         await enough.CancelAsync();
         await Wait.UntilAsync("all workflows have ended", () => starting.IsCompleted, Describe, BackLimit);
         await starting;
+        if (Events is { } events)
+        {
+            await Wait.UntilAsync("all that was acknowledged is heard", () => !events.Missing.Any(), () => $"{string.Join(", ", events.Missing.Take(20))}\n{Describe()}", BackLimit);
+        }
+
         return await Verdict.ReadAsync(Starters.Ended, book, database, doors[0].Hub, "one", Token);
     }
 
@@ -96,6 +110,11 @@ internal sealed class KillRig : IAsyncDisposable
         foreach (var app in apps)
         {
             await app.DisposeAsync();
+        }
+
+        if (Events is not null)
+        {
+            await Events.DisposeAsync();
         }
 
         channels.ForEach(static channel => channel.Dispose());

@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using RenderTrust.Sidecar.Tests;
 using RenderTrust.TestKit;
 
 namespace RenderTrust.Workflow.Tests.Kills;
 
 /// <summary>
-/// The sidecar host is killed at random moments, also while it starts, and a worker now and then, while clients start workflows of every shape.
-/// 12 kills, 250 with RENDERTRUST_LONG=1, or RENDERTRUST_KILLS; RENDERTRUST_SEED repeats the choices.
+/// The sidecar host is killed at random moments, also while it starts, and a worker now and then, while clients start workflows of every shape,
+/// publish events to a Redis and a RabbitMQ that keep what they acknowledge, and set reminders. 12 kills, 500 with RENDERTRUST_LONG=1, or RENDERTRUST_KILLS; RENDERTRUST_SEED repeats the choices.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabase>
@@ -16,10 +17,13 @@ public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabas
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Every_workflow_that_was_started_ends_exactly_once_however_often_the_sidecar_is_killed()
+    public async Task However_often_the_sidecar_is_killed_workflows_end_exactly_once_and_acknowledged_events_and_reminders_arrive()
     {
-        var kills = int.TryParse(Environment.GetEnvironmentVariable("RENDERTRUST_KILLS"), out var given) ? given : KillRig.IsLong ? 250 : 12;
-        await using var rig = await KillRig.StartAsync(database, hosts: 1, workersEach: 2);
+        var kills = int.TryParse(Environment.GetEnvironmentVariable("RENDERTRUST_KILLS"), out var given) ? given : KillRig.IsLong ? 500 : 12;
+        await using var redis = new RedisServer { IsDurable = true };
+        await redis.InitializeAsync();
+        await using var rabbit = new RabbitMqServer();
+        await using var rig = await KillRig.StartAsync(database, hosts: 1, workersEach: 2, (redis.Host, await rabbit.StartedAsync()));
         var watch = Stopwatch.StartNew();
 
         var (early, workerKills) = await KillAsync(rig, kills);
@@ -27,8 +31,9 @@ public sealed class KillTests(TestDatabase database) : IClassFixture<TestDatabas
 
         Console.WriteLine(
             $"Measured crash suite of the workflow engine: the sidecar killed {kills} times ({early} while it started), workers {workerKills} times, in {watch.Elapsed.TotalSeconds:F0} s, RENDERTRUST_SEED={KillRig.Seed}: "
-            + verdict.Describe(rig.Starters));
+            + $"{verdict.Describe(rig.Starters)}; {rig.Events!.Describe()}");
         Assert.True(verdict.Wrong.Count == 0, string.Join('\n', verdict.Wrong.Take(30)));
+        Assert.True(rig.Events.HasHeardOfAll, $"Too little was published or set to prove anything: {rig.Events.Describe()}");
         Assert.True(rig.Starters.Complaints.IsEmpty, string.Join('\n', rig.Starters.Complaints.Take(30)));
     }
 
