@@ -34,7 +34,6 @@ public static class Topics
 {
     public const string PubSub = "pubsub";
     public const string Broadcast = "broadcast";
-    public const string JobEvents = "job-events";
     public const string NodeEvents = "node-events";
     public const string Usage = "usage";
     public const string LedgerEvents = "ledger-events";

@@ -1,4 +1,3 @@
-using System.Data;
 using System.Diagnostics;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
@@ -78,6 +77,7 @@ public static class Inbox
 public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbox outbox, OutboxPublish publish, TimeProvider time, ILogger<PublishOutboxLoop> logger) : BackgroundService
 {
     private const int BatchSize = 100;
+    private const string Turn = "outbox";
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(2);
 
@@ -153,11 +153,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
         // A session lock and no transaction while the broker is asked: an open transaction id would hold back every reader
         // that waits for older transactions to end, the tail of job events first of all. It waits as long as another replica
         // publishes: giving up would leave a message for the next poll that the other one looked for just before it came.
-        await using (var take = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended('outbox:' || current_schema(), 0))", connection) { CommandTimeout = 0 })
-        {
-            await take.ExecuteNonQueryAsync(cancellationToken);
-        }
-
+        await SessionLock.TakeAsync(connection, Turn, cancellationToken);
         try
         {
             while (await PublishBatchAsync(connection, cancellationToken))
@@ -166,13 +162,7 @@ public sealed partial class PublishOutboxLoop(NpgsqlDataSource dataSource, Outbo
         }
         finally
         {
-            // A broken connection has given its lock back by itself, and asking it would hide what broke it.
-            if (connection.FullState.HasFlag(ConnectionState.Open) && !connection.FullState.HasFlag(ConnectionState.Broken))
-            {
-                // Not the caller's token: a lock left on a pooled connection would stop the other replicas.
-                await using var give = new NpgsqlCommand("SELECT pg_advisory_unlock(hashtextextended('outbox:' || current_schema(), 0))", connection);
-                await give.ExecuteNonQueryAsync(CancellationToken.None);
-            }
+            await SessionLock.GiveAsync(connection, Turn);
         }
     }
 

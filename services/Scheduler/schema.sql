@@ -45,7 +45,7 @@ CREATE TABLE jobs (
     CHECK (charged_microcredits <= price_microcredits),
     CHECK (units_completed + units_failed <= unit_count),
     CHECK ((ended_at IS NULL) = (status IN ('submitted', 'running')))
-);
+) WITH (fillfactor = 50);
 CREATE INDEX jobs_by_tenant ON jobs (tenant_id, submitted_at DESC, job_id DESC);
 CREATE INDEX jobs_active ON jobs (submitted_at, job_id) WHERE status IN ('submitted', 'running');
 
@@ -165,7 +165,7 @@ CREATE TABLE attempts (
     ended_at timestamptz,
     UNIQUE (job_id, unit_index, number),
     FOREIGN KEY (job_id, unit_index) REFERENCES units
-);
+) WITH (fillfactor = 70);
 -- Two leases on one slot, or two current tokens for one unit, cannot be: the second insert fails.
 CREATE UNIQUE INDEX attempts_one_per_slot ON attempts (node_id, slot) WHERE status IN ('offered', 'running', 'revoking', 'lost');
 CREATE UNIQUE INDEX attempts_one_current_per_unit ON attempts (job_id, unit_index) WHERE status IN ('offered', 'running');

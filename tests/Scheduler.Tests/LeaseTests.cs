@@ -355,16 +355,22 @@ public sealed class LeaseTests(LeaseTests.Fixture fixture) : IClassFixture<Lease
         var creator = await world.CreatorAsync();
         var node = await world.NodeAsync("shared", slots: 1);
         var order = new System.Collections.Concurrent.ConcurrentQueue<JobId>();
+        var bothWait = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         world.Neighbours.OnOffer = offer =>
         {
             order.Enqueue(offer.JobId);
-            _ = Task.Run(() => world.ReportAsync(offer, metered: 1));
+            _ = Task.Run(async () =>
+            {
+                await bothWait.Task;
+                await world.ReportAsync(offer, metered: 1);
+            });
             return Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
         };
         var longJob = SchedulerWorld.Spec([node], units: 40, seconds: 1);
         var shortJob = SchedulerWorld.Spec([node], units: 1, seconds: 1);
         await world.AcceptedAsync(creator, longJob);
         await world.AcceptedAsync(creator, shortJob);
+        bothWait.SetResult();
 
         await world.EndedAsync(longJob.JobId, creator);
 

@@ -156,7 +156,6 @@ public sealed class SubmitTests(WorldFixture fixture) : IClassFixture<WorldFixtu
     [InlineData("scheduler.pending_units")]
     [InlineData("scheduler.job_grants")]
     [InlineData("scheduler.job_events")]
-    [InlineData("scheduler.outbox")]
     [InlineData("ledger.holds")]
     public async Task Failing_at_any_step_or_at_the_commit_leaves_nothing_behind(string table)
     {

@@ -207,9 +207,9 @@ public sealed class SupervisionTests(SupervisionTests.Fixture fixture) : IClassF
         var task = (await world.AcceptedAsync(creator, spec)).TaskId!.Value;
 
         await SchedulerWorld.UntilAsync(
-            "usage, evidence, node event and wake-up",
+            "usage, evidence and node event",
             () => Task.FromResult(string.Join(' ', world.Neighbours.Published.Where(m => m.Body.Contains(spec.JobId.ToString(), StringComparison.Ordinal) || m.Body.Contains(task.ToString(), StringComparison.Ordinal) || m.Body.Contains(node.NodeId.ToString(), StringComparison.Ordinal)).Select(m => $"{m.Component}/{m.Topic}").Distinct().Order())),
-            seen => seen == "broadcast/job-events pubsub/evidence pubsub/node-events pubsub/usage");
+            seen => seen == "pubsub/evidence pubsub/node-events pubsub/usage");
         world.Neighbours.OnOffer = _ => Task.FromResult(new LeaseOfferResponse(LeaseOfferOutcome.Acknowledged, 1, null));
     }
 

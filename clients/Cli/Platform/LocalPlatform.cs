@@ -211,8 +211,6 @@ internal sealed partial class LocalPlatform
     private Dictionary<string, string> CommonEnvironment() => new(options.ServiceSettings ?? new Dictionary<string, string>())
     {
         ["RENDERTRUST_ENVIRONMENT"] = options.Environment,
-        ["DOTNET_gcServer"] = "0",
-        ["DOTNET_TieredPGO"] = "1",
         ["Logging__LogLevel__Default"] = "Information",
         ["METRICS_TOKEN"] = LocalSecrets.ReadOrMake(Paths.Keys, "metrics-token"),
     };

@@ -37,12 +37,15 @@ internal sealed class PostgresCluster(PlatformPaths paths, int port, string? ext
 
     public string AdminOnDatabase => new NpgsqlConnectionStringBuilder(AdminConnectionString) { Database = DatabaseName }.ConnectionString;
 
+    // A session is quick once it knows its statements, and work goes round all sessions there are: many of them are many cold ones.
+    private static readonly int PoolSize = Math.Clamp(4 * Environment.ProcessorCount, 12, 40);
+
     public string ConnectionStringFor(string service) => new NpgsqlConnectionStringBuilder(AdminConnectionString)
     {
         Database = DatabaseName,
         Username = $"rendertrust_{service}",
         Password = ReadOrMakePassword(service),
-        MaxPoolSize = 40,
+        MaxPoolSize = PoolSize,
     }.ConnectionString;
 
     /// <summary>Programs of the newest server that Debian installed, or of npm's embedded one where none is.</summary>

@@ -23,7 +23,9 @@ internal sealed partial class PostgresStateStore : IStateStore
         this.options = options;
         this.logger = logger;
         layout = options.Layout;
-        database = NpgsqlDataSource.Create(PostgresConnectionString.ToNpgsql(options.ConnectionString));
+
+        // Nothing here changes a session, so that no statements are spent on setting it back.
+        database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2, NoResetOnClose = true });
     }
 
     /// <summary>The actor reminders live beside the actor state.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using Npgsql;
+using RenderTrust.Postgres;
 using RenderTrust.Sidecar.Hosts;
 using RenderTrust.TaskHubProtocol;
 
@@ -21,7 +22,7 @@ internal sealed partial class WorkflowStore : IAsyncDisposable
     private WorkflowStore(string connectionString, string tablePrefix)
     {
         Schema = new WorkflowSchema(tablePrefix);
-        var builder = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2 };
+        var builder = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2, NoResetOnClose = true };
         builder.MaxPoolSize = Math.Min(builder.MaxPoolSize, 10);
         database = Open(builder);
         builder.Pooling = false;
@@ -215,18 +216,7 @@ internal sealed partial class WorkflowStore : IAsyncDisposable
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
 
         // Plans are made while the tables are small and kept when they are not; every statement here has an index that it should use.
-        const string plans = "SET enable_seqscan = off; SET jit = off";
-        builder.UsePhysicalConnectionInitializer(
-            connection =>
-            {
-                using var command = new NpgsqlCommand(plans, connection);
-                command.ExecuteNonQuery();
-            },
-            async connection =>
-            {
-                await using var command = new NpgsqlCommand(plans, connection);
-                await command.ExecuteNonQueryAsync();
-            });
+        builder.UseSettledPlans("SET enable_seqscan = off");
         return builder.Build();
     }
 

@@ -16,7 +16,6 @@ internal static class AttemptTransitions
     public static void Acknowledge(NpgsqlBatch batch, Job job, Attempt attempt, DateTimeOffset now)
     {
         batch.Add("UPDATE attempts SET status = 'running', acknowledged_at = $2 WHERE attempt_id = $1 AND status = 'offered'", attempt.AttemptId.Value, now);
-        batch.Add("UPDATE jobs SET last_leased_at = $2 WHERE job_id = $1", job.JobId.Value, now);
         if (job.Status == JobStatus.Submitted)
         {
             JobTransitions.Start(batch, job, now);
@@ -24,7 +23,8 @@ internal static class AttemptTransitions
 
         JobEventLog.Append(
             batch, job.JobId, JobEventKind.UnitLeased,
-            Body(job, attempt) with { Reason = $"{attempt.NodeName} runs unit {attempt.UnitIndex}, attempt {attempt.Number}." }, now);
+            Body(job, attempt) with { Reason = $"{attempt.NodeName} runs unit {attempt.UnitIndex}, attempt {attempt.Number}." }, now,
+            ", last_leased_at = $3");
     }
 
     public static void Complete(NpgsqlBatch batch, Attempt attempt, long meteredMilliseconds, long charge, long nodeShare, DateTimeOffset now) =>

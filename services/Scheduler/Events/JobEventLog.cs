@@ -12,16 +12,15 @@ namespace RenderTrust.Scheduler.Events;
 internal static class JobEventLog
 {
     public static void Append(NpgsqlBatch batch, JobId jobId, JobEventKind kind, JobEventBody body, DateTimeOffset at) =>
+        Append(batch, jobId, kind, body, at, "");
+
+    /// <summary>With a change of the job's row that the event tells of: one new version of the row for both.</summary>
+    /// <param name="set">Further assignments, each after a comma; <paramref name="values"/> are their parameters, from $5.</param>
+    public static void Append(NpgsqlBatch batch, JobId jobId, JobEventKind kind, JobEventBody body, DateTimeOffset at, string set, params object[] values) =>
         batch.Add(
-            """
-            WITH job AS (UPDATE jobs SET last_seq = last_seq + 1 WHERE job_id = $1 RETURNING last_seq)
+            $"""
+            WITH job AS (UPDATE jobs SET last_seq = last_seq + 1{set} WHERE job_id = $1 RETURNING last_seq)
             INSERT INTO job_events (job_id, seq, kind, at, body) SELECT $1, last_seq, $2, $3, $4 FROM job
             """,
-            jobId.Value, SqlNames.Of(kind), at, new JsonValue(JsonSerializer.Serialize(body, WireJson.Options)));
-
-    /// <summary>Tells the tails of other replicas; those of this process hear <see cref="JobEventSignal"/>.</summary>
-    public static void Wake(NpgsqlBatch batch, JobId jobId) =>
-        batch.Add(
-            "INSERT INTO outbox (message_id, component, topic, payload) VALUES ($1, $2, $3, jsonb_build_object('taskId', $4::text))",
-            Guid.CreateVersion7(), Topics.Broadcast, Topics.JobEvents, jobId.ToString());
+            [jobId.Value, SqlNames.Of(kind), at, new JsonValue(JsonSerializer.Serialize(body, WireJson.Options)), .. values]);
 }

@@ -41,7 +41,6 @@ internal sealed partial class EndJob(
         }
 
         JobTransitions.End(batch, job, status, reason, time.GetUtcNow());
-        JobEventLog.Wake(batch, jobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(CancellationToken.None);
         Failpoint.Hit("scheduler.end.afterCommit");

@@ -16,10 +16,10 @@ internal static class JobTransitions
     /// <summary>The first unit was acknowledged by a node.</summary>
     public static void Start(NpgsqlBatch batch, Job job, DateTimeOffset now)
     {
-        batch.Add("UPDATE jobs SET status = 'running', started_at = $2 WHERE job_id = $1 AND status = 'submitted'", job.JobId.Value, now);
         JobEventLog.Append(
             batch, job.JobId, JobEventKind.StatusChanged,
-            new JobEventBody(Status: JobStatus.Running, Reason: "The first unit runs.", UnitCount: job.UnitCount, UnitsCompleted: job.UnitsCompleted, UnitsFailed: job.UnitsFailed), now);
+            new JobEventBody(Status: JobStatus.Running, Reason: "The first unit runs.", UnitCount: job.UnitCount, UnitsCompleted: job.UnitsCompleted, UnitsFailed: job.UnitsFailed), now,
+            ", status = 'running', started_at = $3");
     }
 
     /// <summary>
@@ -40,16 +40,10 @@ internal static class JobTransitions
         batch.Add("UPDATE units SET status = 'canceled', reason = $2 WHERE job_id = $1 AND status IN ('pending', 'leased', 'undecided')", job.JobId.Value, reason);
         batch.Add(
             """
-            UPDATE jobs SET status = $2, reason = $3, ended_at = $4,
-                units_failed = (SELECT count(*) FROM units WHERE job_id = $1 AND status = 'failed')
-            WHERE job_id = $1
-            """,
-            job.JobId.Value, SqlNames.Of(status), reason, now);
-        batch.Add("SELECT outcome FROM ledger.close_hold_v1($1, $2)", job.JobId.Value, reason);
-        batch.Add(
-            """
             WITH job AS (
-                UPDATE jobs SET last_seq = last_seq + 1 WHERE job_id = $1
+                UPDATE jobs SET status = $2, reason = $3, ended_at = $4, last_seq = last_seq + 1,
+                    units_failed = (SELECT count(*) FROM units WHERE job_id = $1 AND status = 'failed')
+                WHERE job_id = $1
                 RETURNING last_seq, unit_count, units_completed, units_failed, charged_microcredits)
             INSERT INTO job_events (job_id, seq, kind, at, body)
             SELECT $1, last_seq, 'statusChanged', $4, jsonb_build_object(
@@ -58,6 +52,7 @@ internal static class JobTransitions
             FROM job
             """,
             job.JobId.Value, SqlNames.Of(status), reason, now);
+        batch.Add("SELECT outcome FROM ledger.close_hold_v1($1, $2)", job.JobId.Value, reason);
         batch.Add(
             """
             INSERT INTO outbox (message_id, component, topic, trace_parent, trace_state, payload)
@@ -90,13 +85,10 @@ internal static class JobTransitions
     public static void CompleteUnit(NpgsqlBatch batch, Job job, int unitIndex, long meteredMilliseconds, JobEventBody body, DateTimeOffset now)
     {
         batch.Add("UPDATE units SET status = 'completed', reason = NULL WHERE job_id = $1 AND unit_index = $2", job.JobId.Value, unitIndex);
-        batch.Add(
-            """
-            UPDATE jobs SET units_completed = units_completed + 1, charged_microcredits = charged_microcredits + $2, metered_ms = metered_ms + $3
-            WHERE job_id = $1
-            """,
-            job.JobId.Value, body.ChargedMicrocredits ?? 0, meteredMilliseconds);
-        JobEventLog.Append(batch, job.JobId, JobEventKind.UnitCompleted, body, now);
+        JobEventLog.Append(
+            batch, job.JobId, JobEventKind.UnitCompleted, body, now,
+            ", units_completed = units_completed + 1, charged_microcredits = charged_microcredits + $5, metered_ms = metered_ms + $6",
+            body.ChargedMicrocredits ?? 0, meteredMilliseconds);
     }
 
     /// <summary>The unit's attempt failed or was lost, or its next one is taken back: no node may have it until the job's saga has decided.</summary>

@@ -19,7 +19,7 @@ namespace RenderTrust.Scheduler.Jobs;
 /// Two round trips to the database: everything in one batch, and the commit.
 /// </summary>
 internal sealed partial class SubmitJob(
-    NpgsqlDataSource dataSource, ModuleDirectory modules, PlacerWake placer, JobEventSignal events, Outbox outbox,
+    NpgsqlDataSource dataSource, ModuleDirectory modules, PlacerWake placer, JobEventSignal events,
     TimeProvider time, IOptions<SchedulerOptions> options, IOptions<SagaOptions> sagas, ILogger<SubmitJob> logger)
 {
     public static void Map(IEndpointRouteBuilder api) => api.MapPost("/internal/jobs", HandleAsync);
@@ -137,7 +137,6 @@ internal sealed partial class SubmitJob(
         Failpoint.Hit("scheduler.submit.afterCommit");
         placer.JobSubmitted();
         events.Raise();
-        outbox.Wake();
         return new SubmitJobResponse(SubmitOutcome.Accepted, taskId, decision.PriceMicrocredits, available, null);
     }
 
@@ -177,7 +176,6 @@ internal sealed partial class SubmitJob(
         JobEventLog.Append(
             batch, key, JobEventKind.Submitted,
             new JobEventBody(Status: JobStatus.Submitted, Reason: "Accepted; waits for a node.", UnitCount: spec.UnitCount, UnitsCompleted: 0, UnitsFailed: 0), now);
-        JobEventLog.Wake(batch, key);
     }
 
     private static SubmitJobResponse Refuse(HoldOutcome hold, SubmitJobRequest request, long price, long available) => hold switch

@@ -179,7 +179,6 @@ internal sealed partial class NodeSessions(
         var (job, attempt) = found;
         await using var batch = new NpgsqlBatch(connection, transaction);
         AttemptTransitions.Lose(batch, job, attempt, now);
-        JobEventLog.Wake(batch, job.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         Failpoint.Hit("scheduler.lost.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);

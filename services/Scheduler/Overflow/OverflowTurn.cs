@@ -1,4 +1,5 @@
 using Npgsql;
+using RenderTrust.Postgres;
 
 namespace RenderTrust.Scheduler.Overflow;
 
@@ -8,7 +9,7 @@ namespace RenderTrust.Scheduler.Overflow;
 /// </summary>
 internal sealed partial class OverflowTurn(NpgsqlDataSource dataSource, ILogger<OverflowTurn> logger)
 {
-    private const string Lock = "hashtextextended('overflow-agents:' || current_schema(), 0)";
+    private const string Turn = "overflow-agents";
     private NpgsqlConnection? held;
 
     /// <summary>Whoever works over it learns at once when the lock was lost with it.</summary>
@@ -22,13 +23,10 @@ internal sealed partial class OverflowTurn(NpgsqlDataSource dataSource, ILogger<
         }
 
         var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using (var take = connection.Command($"SELECT pg_try_advisory_lock({Lock})"))
+        if (await SessionLock.TryTakeAsync(connection, Turn, cancellationToken))
         {
-            if (await take.ExecuteScalarAsync(cancellationToken) is true)
-            {
-                held = connection;
-                return true;
-            }
+            held = connection;
+            return true;
         }
 
         await connection.DisposeAsync();
@@ -46,13 +44,11 @@ internal sealed partial class OverflowTurn(NpgsqlDataSource dataSource, ILogger<
         held = null;
         try
         {
-            // Not a caller's token: a lock left on a pooled connection would keep the other replicas from it.
-            await using var give = connection.Command($"SELECT pg_advisory_unlock({Lock})");
-            await give.ExecuteNonQueryAsync(CancellationToken.None);
+            await SessionLock.GiveAsync(connection, Turn);
         }
         catch (Exception exception) when (exception is NpgsqlException or InvalidOperationException)
         {
-            // A broken connection has given its lock back by itself.
+            // It is closed, and has given its lock back with that.
             LogLost(logger, exception.Message);
         }
         finally

@@ -16,7 +16,7 @@ namespace RenderTrust.Scheduler.Placement;
 /// supervision verifies it, and the unit is never started twice on a guess.
 /// </summary>
 internal sealed partial class DispatchLease(
-    NpgsqlDataSource dataSource, HubClient hubs, Fleet fleet, PlacerWake placer, JobEventSignal events, Outbox outbox, TimingLog timings,
+    NpgsqlDataSource dataSource, HubClient hubs, Fleet fleet, PlacerWake placer, JobEventSignal events, TimingLog timings,
     TimeProvider time, ILogger<DispatchLease> logger)
 {
     // A node whose session has just opened may be leased to before its hub knows the epoch: the offer is repeated for a moment.
@@ -94,12 +94,10 @@ internal sealed partial class DispatchLease(
 
         await using var batch = new NpgsqlBatch(connection, transaction);
         AttemptTransitions.Acknowledge(batch, found.Job, found.Attempt, at);
-        JobEventLog.Wake(batch, offer.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         Failpoint.Hit("scheduler.acknowledge.beforeCommit");
         await transaction.CommitAsync(CancellationToken.None);
         events.Raise();
-        outbox.Wake();
     }
 
     private async Task ReturnAsync(LeaseOffer offer, AttemptStatus status, string reason, TimeSpan? pause, CancellationToken cancellationToken)

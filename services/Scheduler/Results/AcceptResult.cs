@@ -101,7 +101,6 @@ internal sealed partial class AcceptResult(
             await failures.AddAsync(batch, job, attempt, FailureOf(report, attempt, metered), now, cancellationToken);
         }
 
-        JobEventLog.Wake(batch, job.JobId);
         await batch.ExecuteNonQueryAsync(cancellationToken);
         Failpoint.Hit("scheduler.result.beforeCommit");
         if (ended)
@@ -199,7 +198,6 @@ internal sealed partial class AcceptResult(
         events.Raise();
         fleet.Release(attempt.NodeId, attempt.Slot);
         placer.CapacityChanged();
-        outbox.Wake();
         if (!succeeded)
         {
             sagas.Wake();
@@ -208,6 +206,7 @@ internal sealed partial class AcceptResult(
         if (jobEnded)
         {
             Failpoint.Hit("scheduler.close.afterCommit");
+            outbox.Wake();
             supervisor.Wake();
         }
     }

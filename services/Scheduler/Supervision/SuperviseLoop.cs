@@ -284,7 +284,6 @@ internal sealed partial class SuperviseLoop(
             attempt = found.Attempt;
             await using var batch = new NpgsqlBatch(connection, transaction);
             await change(batch, found.Job, attempt);
-            JobEventLog.Wake(batch, found.Job.JobId);
             await batch.ExecuteNonQueryAsync(cancellationToken);
             Failpoint.Hit("scheduler.take.beforeCommit");
             await transaction.CommitAsync(CancellationToken.None);

@@ -1,7 +1,7 @@
-using System.Data;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RenderTrust.Contracts;
+using RenderTrust.Postgres;
 
 namespace RenderTrust.Scheduler.Jobs.Saga;
 
@@ -14,6 +14,7 @@ internal sealed partial class RelaySagaSignalsLoop(
     NpgsqlDataSource dataSource, IJobSagaEngine engine, SagaWake wake, TimeProvider time,
     IOptions<SchedulerOptions> scheduler, IOptions<SagaOptions> options, ILogger<RelaySagaSignalsLoop> logger) : BackgroundService
 {
+    private const string Turn = "sagas";
     private const int MostJobsPerRound = 100;
     private const int MostUnderWayPerJob = 25;
     private const int SideBySide = 8;
@@ -55,12 +56,7 @@ internal sealed partial class RelaySagaSignalsLoop(
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
         // No transaction stays open while the engine is asked: it would hold back the tail of job events.
-        await using (var take = connection.Command("SELECT pg_advisory_lock(hashtextextended('sagas:' || current_schema(), 0))"))
-        {
-            take.CommandTimeout = 0;
-            await take.ExecuteNonQueryAsync(cancellationToken);
-        }
-
+        await SessionLock.TakeAsync(connection, Turn, cancellationToken);
         try
         {
             var due = await ReadDueAsync(connection, cancellationToken);
@@ -71,12 +67,7 @@ internal sealed partial class RelaySagaSignalsLoop(
         }
         finally
         {
-            // Not the caller's token: a lock left on a pooled connection would keep every replica out.
-            if (connection.FullState.HasFlag(ConnectionState.Open) && !connection.FullState.HasFlag(ConnectionState.Broken))
-            {
-                await using var give = connection.Command("SELECT pg_advisory_unlock(hashtextextended('sagas:' || current_schema(), 0))");
-                await give.ExecuteNonQueryAsync(CancellationToken.None);
-            }
+            await SessionLock.GiveAsync(connection, Turn);
         }
     }
 
