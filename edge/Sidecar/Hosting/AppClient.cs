@@ -15,6 +15,8 @@ internal sealed record SidecarTokens(string? DaprApiToken, string AppApiToken)
 /// <summary>Calls to the apps. One pooled handler for everything: nothing is followed, decoded or remembered.</summary>
 internal sealed class AppClient(SidecarTokens tokens) : IDisposable
 {
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(5);
+
     private readonly HttpMessageInvoker invoker = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
@@ -22,7 +24,7 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
         UseCookies = false,
         UseProxy = false,
         ActivityHeadersPropagator = null,
-        ConnectTimeout = TimeSpan.FromSeconds(5),
+        ConnectTimeout = ConnectLimit,
         EnableMultipleHttp2Connections = true,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
         // Header bytes pass through unjudged, as Kestrel read them.
@@ -82,8 +84,20 @@ internal sealed class AppClient(SidecarTokens tokens) : IDisposable
     public static async Task<string> ReadTextAsync(HttpResponseMessage response, CancellationToken cancellationToken) =>
         System.Text.Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync(cancellationToken));
 
-    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-        invoker.SendAsync(request, cancellationToken);
+    /// <exception cref="HttpRequestException">The app cannot be reached, also when it does not take the connection in time.</exception>
+    public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await invoker.SendAsync(request, cancellationToken);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Nobody wished the call to end, so it must not look as if somebody had: loops end by that. Not called a connection error,
+            // which would be tried again at once: it has taken its time already.
+            throw new HttpRequestException($"the connection was not taken within {ConnectLimit.TotalSeconds:0} s", e);
+        }
+    }
 
     public void Dispose() => invoker.Dispose();
 }

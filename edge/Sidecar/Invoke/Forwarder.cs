@@ -107,20 +107,7 @@ internal sealed class Forwarder(AppClient client)
         CancellationToken cancellationToken)
     {
         var kept = policy.Retries ? await DaprHttp.ReadBodyAsync(context) : null;
-        return await policy.ExecuteAsync(
-            async token =>
-            {
-                try
-                {
-                    return await SendAsync(context, target, method, pathAndQuery, span, addHeaders, kept, token);
-                }
-                catch (OperationCanceledException e) when (!token.IsCancellationRequested)
-                {
-                    // The connection took too long: a failure like any other, not the caller's wish.
-                    throw new HttpRequestException(HttpRequestError.ConnectionError, e.Message, e);
-                }
-            },
-            cancellationToken);
+        return await policy.ExecuteAsync(token => SendAsync(context, target, method, pathAndQuery, span, addHeaders, kept, token), cancellationToken);
     }
 
     /// <param name="kept">The whole body when it may have to be sent again; null streams it, and then only connecting is tried again.</param>

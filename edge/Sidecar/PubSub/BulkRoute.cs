@@ -100,7 +100,7 @@ internal sealed partial class BulkRoute : IEventSink, IAsyncDisposable
                 : response.IsSuccessStatusCode ? Verdicts(await response.Content.ReadAsByteArrayAsync(cancellationToken)) : static _ => DeliveryOutcome.Retry;
             LogAnswered(logger, app.Id, subscription.Topic, route, batch.Count, (int)response.StatusCode);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (e is HttpRequestException or IOException)
         {
             LogUnreachable(logger, app.Id, subscription.Topic, route, batch.Count, e.Message);
             verdict = static _ => DeliveryOutcome.Retry;

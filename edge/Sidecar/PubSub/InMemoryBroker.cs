@@ -104,9 +104,9 @@ internal sealed partial class InMemoryBroker(InMemoryBus bus, TimeProvider time,
         {
             return await handler(message, stopping);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
         {
-            // The top of a loop: one bad message must not end the subscription.
+            // The top of a loop: one bad message must not end the subscription, nor a call of the handler's own that was given up.
             LogFailed(logger, e, message.Topic);
             return false;
         }
