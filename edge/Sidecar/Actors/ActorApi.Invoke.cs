@@ -3,6 +3,7 @@ using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.Hosts;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -29,7 +30,11 @@ internal sealed partial class ActorApi
                         ? body
                         : throw Failed($"error from actor service: ({((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)}) {System.Text.Encoding.UTF8.GetString(body)}");
                 },
-                cancellationToken);
+                cancellationToken, app.Resilience.ForActor(actor.Type));
+        }
+        catch (Exception e) when (e is TimeoutException or CircuitOpenException)
+        {
+            throw Failed($"ended by the resiliency policy of actor type {actor.Type}: {e.Message}");
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {

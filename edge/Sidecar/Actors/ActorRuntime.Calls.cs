@@ -3,6 +3,7 @@ using Grpc.Core;
 using RenderTrust.Sidecar.Api;
 using RenderTrust.Sidecar.Hosting;
 using RenderTrust.Sidecar.Hosts;
+using RenderTrust.Sidecar.Resilience;
 
 namespace RenderTrust.Sidecar.Actors;
 
@@ -53,20 +54,18 @@ internal sealed partial class ActorRuntime
 
     /// <summary>Calls the actor in its turn, wherever that is. A call whose host goes away meanwhile fails: nobody knows what became of it.</summary>
     public async Task<T> CallAsync<T>(
-        ActorKey key, string path, string? reentrancyId, Action<HttpRequestMessage> fill, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken)
+        ActorKey key, string path, string? reentrancyId, Action<HttpRequestMessage> fill, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken,
+        ResiliencePolicy? policy = null)
     {
         var search = Search(key);
         while (true)
         {
             using (var turn = await EnterAsync(search, reentrancyId, cancellationToken))
             {
-                using var request = client.NewRequest(turn.Callee, HttpMethod.Put, key.Path + path);
-                fill(request);
-                AddTurn(request.Headers, turn, reentrancyId);
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, turn.Callee.Gone);
                 try
                 {
-                    using var response = await client.SendAsync(request, limit.Token);
+                    using var response = policy is null ? await SendAsync(turn, limit.Token) : await policy.ExecuteAsync(token => SendAsync(turn, token), limit.Token);
                     if (!turn.IsElsewhere || !response.Headers.Contains(PeerHeaders.NotHere))
                     {
                         return await read(response);
@@ -83,6 +82,15 @@ internal sealed partial class ActorRuntime
             }
 
             await search.AgainAsync(OwnerWait, cancellationToken);
+        }
+
+        // A request of its own for each try.
+        async Task<HttpResponseMessage> SendAsync(ActorTurn turn, CancellationToken token)
+        {
+            using var request = client.NewRequest(turn.Callee, HttpMethod.Put, key.Path + path);
+            fill(request);
+            AddTurn(request.Headers, turn, reentrancyId);
+            return await client.SendAsync(request, token);
         }
     }
 
