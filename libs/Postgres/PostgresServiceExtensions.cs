@@ -28,10 +28,7 @@ public static class PostgresServiceExtensions
             builder.ConnectionStringBuilder.ApplicationName = $"rendertrust-{schema}";
             builder.ConnectionStringBuilder.MaxAutoPrepare = 100;
             builder.ConnectionStringBuilder.AutoPrepareMinUsages = 2;
-
-            // Seven statements each time a connection is taken from the pool, against session state that nothing here leaves behind.
-            builder.ConnectionStringBuilder.NoResetOnClose = true;
-            builder.UseSettledPlans();
+            builder.ConnectionStringBuilder.UseSettledPlans();
             builder.UseLoggerFactory(provider.GetService<ILoggerFactory>());
             // Loops that look every second would otherwise be most of what a collector gets.
             builder.ConfigureTracing(tracing => tracing

@@ -47,7 +47,7 @@ public static class SessionLock
         }
         catch
         {
-            // Who has the lock is not known now, and connections go back to the pool as they are. This one must not: it is closed for good, its lock with it.
+            // Who has the lock is not known now, and a connection in the pool would keep it until somebody uses it: this one is closed for good, its lock with it.
             NpgsqlConnection.ClearPool(connection);
             throw;
         }

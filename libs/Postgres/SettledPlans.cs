@@ -7,24 +7,13 @@ public static class SettledPlans
 {
     /// <summary>
     /// A statement is planned once and not with each set of values: the values that come here are ids and positions, for which the best plan is always the same, and
-    /// planning took longer than running. A pool with this must not reset its sessions (<c>NoResetOnClose</c>).
+    /// planning took longer than running. Given at the session's start, because a pool sets its sessions back to that.
     /// </summary>
-    /// <param name="builder">Of the pool.</param>
-    /// <param name="more">Further settings, as SQL.</param>
-    public static NpgsqlDataSourceBuilder UseSettledPlans(this NpgsqlDataSourceBuilder builder, string more = "")
+    /// <param name="settings">Of the pool.</param>
+    /// <param name="more">Further settings, each as <c>-c name=value</c>.</param>
+    public static void UseSettledPlans(this NpgsqlConnectionStringBuilder settings, string more = "")
     {
-        ArgumentNullException.ThrowIfNull(builder);
-        var settings = $"SET plan_cache_mode = force_generic_plan; SET jit = off; {more}";
-        return builder.UsePhysicalConnectionInitializer(
-            connection =>
-            {
-                using var command = new NpgsqlCommand(settings, connection);
-                command.ExecuteNonQuery();
-            },
-            async connection =>
-            {
-                await using var command = new NpgsqlCommand(settings, connection);
-                await command.ExecuteNonQueryAsync();
-            });
+        ArgumentNullException.ThrowIfNull(settings);
+        settings.Options = $"{settings.Options} -c plan_cache_mode=force_generic_plan -c jit=off {more}".Trim();
     }
 }

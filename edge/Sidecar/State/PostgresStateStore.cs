@@ -23,9 +23,7 @@ internal sealed partial class PostgresStateStore : IStateStore
         this.options = options;
         this.logger = logger;
         layout = options.Layout;
-
-        // Nothing here changes a session, so that no statements are spent on setting it back.
-        database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2, NoResetOnClose = true });
+        database = NpgsqlDataSource.Create(PostgresConnectionString.ToNpgsql(options.ConnectionString));
     }
 
     /// <summary>The actor reminders live beside the actor state.</summary>

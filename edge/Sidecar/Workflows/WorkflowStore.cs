@@ -22,7 +22,7 @@ internal sealed partial class WorkflowStore : IAsyncDisposable
     private WorkflowStore(string connectionString, string tablePrefix)
     {
         Schema = new WorkflowSchema(tablePrefix);
-        var builder = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2, NoResetOnClose = true };
+        var builder = new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 100, AutoPrepareMinUsages = 2 };
         builder.MaxPoolSize = Math.Min(builder.MaxPoolSize, 10);
         database = Open(builder);
         builder.Pooling = false;
@@ -216,7 +216,7 @@ internal sealed partial class WorkflowStore : IAsyncDisposable
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
 
         // Plans are made while the tables are small and kept when they are not; every statement here has an index that it should use.
-        builder.UseSettledPlans("SET enable_seqscan = off");
+        builder.ConnectionStringBuilder.UseSettledPlans("-c enable_seqscan=off");
         return builder.Build();
     }
 

@@ -73,7 +73,8 @@ public sealed class GarbageWorld(TestDatabase database, RedisServer redis, Rabbi
         {
             using var saved = await Client.PostAsync($"{Sound.Http}/v1.0/state/{store}", Json($$"""[{"key":"canary","value":"{{value}}"}]"""), cancellationToken);
             Assert.Equal((store, HttpStatusCode.NoContent), (store, saved.StatusCode));
-            Assert.Equal($"{store} \"{value}\"", $"{store} {await Client.GetStringAsync($"{Sound.Http}/v1.0/state/{store}/canary", cancellationToken)}");
+            using var found = await Client.GetAsync(new Uri($"{Sound.Http}/v1.0/state/{store}/canary"), cancellationToken);
+            Assert.Equal($"{store} \"{value}\"", $"{store} {await found.Content.ReadAsStringAsync(cancellationToken)}");
         }
 
         var before = Volatile.Read(ref heard);
